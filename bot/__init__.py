@@ -1,0 +1,1 @@
+"""Where people meet the system: surfaces that translate, wire and render."""

@@ -1,0 +1,156 @@
+"""Builds the object graph; the only namer of concrete classes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import as_file, files
+
+from threadpoolctl import threadpool_limits
+
+from bot.dispatch import Dispatch
+from bot.settings import Settings
+from core.dialogue.engine import Engine
+from core.dialogue.policy import Thresholds
+from core.domain import Limits
+from core.errors import SnapshotError
+from core.ports import ConversationLog, Embedder, Generator, KnowledgeStore
+from core.serving import weights
+from core.serving.extractive import ExtractiveGenerator
+from core.serving.local import LocalGenerator
+from core.storage.conversation_log import SqlConversationLog
+from core.storage.database import Database
+from core.storage.knowledge_store import SqlKnowledgeStore
+from retrieval import documents, ingest, snapshot
+from retrieval.embedding import SentenceEmbedder
+from retrieval.person_request import PhrasePersonDetector
+from retrieval.retriever import SnapshotRetriever
+
+SAMPLE = "sample"
+DEFAULT = "default"
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Frontdesk:
+    """Everything that a process may need; each part is built when it is first asked for."""
+
+    settings: Settings
+    database: Database
+    report: Report
+
+    @cached_property
+    def knowledge_store(self) -> KnowledgeStore:
+        """The source of truth of knowledge."""
+        return SqlKnowledgeStore(self.database)
+
+    @cached_property
+    def conversation_log(self) -> ConversationLog:
+        """Where conversations are kept."""
+        return SqlConversationLog(self.database)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The configured embedder: what the next publish uses."""
+        return self._open_embedder(self.settings.embedder)
+
+    def retriever(self, knowledge: str) -> SnapshotRetriever:
+        """A retriever on the served snapshot of `knowledge`, with the embedder that snapshot was built with."""
+        folder = self.settings.snapshots / knowledge
+        return SnapshotRetriever(self.knowledge_store, folder, knowledge, self._embedder_of)
+
+    def generator(self) -> Generator:
+        """The configured language model. Raises `ModelError` when it cannot be had."""
+        if self.settings.model == ExtractiveGenerator.version:
+            return ExtractiveGenerator()
+        model_id = self._chosen_model()
+        if model_id is None:
+            self.report("No language model is at hand: answers quote the best passage. See: frontdesk doctor")
+            return ExtractiveGenerator()
+        found = weights.resolve(model_id, self.settings.model_dir, self.report)
+        return LocalGenerator(found.folder, found.version, self.settings.device)
+
+    async def engine(self, retriever: SnapshotRetriever, generator: Generator) -> Engine:
+        """The dialogue engine on the served knowledge."""
+        manifest = await retriever.manifest()
+        return Engine(
+            retriever,
+            PhrasePersonDetector(self._embedder_of(manifest.embedder)),
+            generator,
+            ExtractiveGenerator(),
+            Thresholds(**self.settings.policy.model_dump()),
+            limits=Limits(self.settings.max_answer_tokens),
+            contact=self.settings.contact,
+        )
+
+    def dispatch(self, engine: Engine) -> Dispatch:
+        """The one path of every inbound message."""
+        return Dispatch(engine, self.conversation_log)
+
+    async def served_knowledge(self, wanted: str | None = None) -> str:
+        """Return the knowledge base to serve: the wanted or configured one, or the sample on a machine that has none yet.
+
+        Raises `SnapshotError` when a named one is not published.
+        """
+        name = wanted or self.settings.knowledge
+        if await self.knowledge_store.active(name) is not None:
+            return name
+        if wanted is None and name == DEFAULT and not set(await self.knowledge_store.names()) - {SAMPLE}:
+            await self.publish_sample()
+            return SAMPLE
+        raise SnapshotError(f"Knowledge {name!r} is not published. Run: frontdesk knowledge publish --knowledge {name}")
+
+    async def publish_sample(self) -> None:
+        """Import and publish the sample: a FAQ about Frontdesk itself; what is unchanged costs nothing."""
+        with as_file(files("retrieval") / "sample" / "frontdesk.jsonl") as path:
+            reading = documents.read(path, path.name, strict=True)
+            await self.knowledge_store.replace_source(SAMPLE, "sample", reading.passages(), keep_missing=lambda: False)
+        await self.publish(SAMPLE, "system", lambda step, done, total: None)
+
+    async def publish(self, knowledge: str, actor: str, progress: ingest.Progress) -> snapshot.Manifest:
+        """Publish a knowledge base with the configured embedder."""
+        folder = self.settings.snapshots / knowledge
+        return await ingest.publish(self.knowledge_store, folder, knowledge, self.embedder, actor, progress)
+
+    def _chosen_model(self) -> str | None:
+        if self.settings.model != "auto":
+            return self.settings.model
+        if _has_gpu() and weights.available_offline(weights.QWEN, self.settings.model_dir):
+            return weights.QWEN
+        return weights.SMOLLM if weights.available_offline(weights.SMOLLM, self.settings.model_dir) else None
+
+    def _open_embedder(self, model_id: str) -> Embedder:
+        found = weights.resolve(model_id, self.settings.model_dir, self.report)
+        return self._embedders.setdefault(found.version, SentenceEmbedder(found.folder, found.version))
+
+    def _embedder_of(self, version: str) -> Embedder:
+        """The embedder that a manifest names: the configured one when it is the same, else that other one."""
+        if version not in self._embedders and self.embedder.version != version:
+            return self._open_embedder(version.rpartition("@")[0])
+        return self._embedders[version]
+
+    @cached_property
+    def _embedders(self) -> dict[str, Embedder]:
+        return {}
+
+
+@asynccontextmanager
+async def frontdesk(settings: Settings, report: Report) -> AsyncIterator[Frontdesk]:
+    """Open the database and give the graph; an SQLite schema is brought up to date, a PostgreSQL one must be."""
+    # Ranking solves small systems in many threads: BLAS threads of its own only wait for each other (12 ms a search, not 1.8).
+    threadpool_limits(1, user_api="blas")
+    database = Database(settings.database)
+    try:
+        await (database.upgrade() if database.is_sqlite else database.require_newest())
+        yield Frontdesk(settings, database, report)
+    finally:
+        await database.close()
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())

@@ -1,0 +1,63 @@
+"""The command `frontdesk`: finds the module of a subcommand when it is called, so that `--help` needs none of them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import version
+
+import click
+
+from core.errors import FrontdeskError
+
+_COMMANDS = {
+    "run": ("bot.commands.run", "Serve the chat page (SIGTERM drains)."),
+    "chat": ("bot.commands.chat", "Chat in the terminal with the same engine."),
+    "ask": ("bot.commands.ask", "Ask one question and print the answer."),
+    "knowledge": ("bot.commands.knowledge", "Import, publish, search and roll back knowledge."),
+    "evaluate": ("bot.commands.evaluate", "Measure on a labelled file."),
+    "doctor": ("bot.commands.doctor", "Check this installation and say how to fix it."),
+    "db": ("bot.commands.db", "Migrations of the database."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Loads a subcommand's module only to run it or to show its own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order a newcomer needs them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("frontdesk"), prog_name="frontdesk")
+def cli() -> None:
+    """Answer customers from your own FAQ, hand over to people when you should.
+
+    \b
+    Example:
+      frontdesk knowledge import faq.csv
+      frontdesk knowledge publish
+      frontdesk ask "How do I reset my password?"
+    """
+
+
+def main() -> None:
+    """Run the command line; a known error is one line on stderr and exit status 1."""
+    try:
+        cli(prog_name="frontdesk")
+    except FrontdeskError as error:
+        click.echo(f"frontdesk: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,72 @@
+"""`frontdesk chat`: the same engine in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import click
+from rich.live import Live
+from rich.markdown import Markdown
+
+from bot.bootstrap import Frontdesk
+from bot.commands.ask import terminal_message
+from bot.dispatch import Dispatch, NotAnsweredError
+from bot.terminal import out, with_frontdesk
+from core.domain import Reply
+
+
+@click.command()
+@click.option("--knowledge", metavar="NAME", help="Knowledge base to talk to; by default the configured one.")
+def command(knowledge: str | None) -> None:
+    """Chat in the terminal; an empty line or Ctrl-D ends.
+
+    \b
+    Example:
+      frontdesk chat --knowledge default
+    """
+    with_frontdesk(lambda graph: _chat(graph, knowledge))
+
+
+async def _chat(graph: Frontdesk, knowledge: str | None) -> None:
+    name = await graph.served_knowledge(knowledge)
+    generator = graph.generator()
+    dispatch = graph.dispatch(await graph.engine(graph.retriever(name), generator))
+    out.print(f"Knowledge [bold]{name}[/bold], model [bold]{generator.version}[/bold]. An empty line ends.", style="dim")
+    thread_id = uuid.uuid4().hex
+    try:
+        while text := await asyncio.to_thread(_read_line):
+            await _turn(dispatch, text, thread_id)
+    finally:
+        await generator.aclose()
+
+
+def _read_line() -> str:
+    try:
+        return out.input("[bold cyan]You:[/bold cyan] ").strip()
+    except (EOFError, KeyboardInterrupt):
+        return ""
+
+
+async def _turn(dispatch: Dispatch, text: str, thread_id: str) -> None:
+    shown = ""
+    with Live(console=out, transient=True, refresh_per_second=8) as live:
+
+        async def preview(piece: str) -> None:
+            nonlocal shown
+            shown += piece
+            live.update(Markdown(shown))
+
+        try:
+            answered = await dispatch.accept(terminal_message(text, thread_id), preview)
+        except NotAnsweredError as error:
+            out.print(str(error), style="red")
+            return
+    _show(answered.reply)
+
+
+def _show(reply: Reply) -> None:
+    out.print(Markdown(reply.text))
+    for number, citation in enumerate(reply.citations, 1):
+        out.print(f"[{number}] {citation.title}", style="dim", markup=False)
+    out.print()

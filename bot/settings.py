@@ -1,0 +1,138 @@
+"""Environment and frontdesk.toml to typed settings, read once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from core.errors import SettingsError
+
+PREFIX = "FRONTDESK_"
+CONFIG_FILE = "frontdesk.toml"
+_NOT_SETTINGS = {"FRONTDESK_CONFIG"}
+
+
+class Policy(BaseModel, extra="forbid"):
+    """Probabilities at which a decision changes; see `core.dialogue.policy.Thresholds`."""
+
+    direct: float = Field(0.85, ge=0, le=1, description="give a curated answer word for word")
+    answer: float = Field(0.65, ge=0, le=1, description="let the model compose an answer from the passages")
+    clarify: float = Field(0.55, ge=0, le=1, description="the two best together: ask which one was meant")
+    candidate: float = Field(0.15, ge=0, le=1, description="offer a passage as one of the meanings")
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. Documented in README.md; a test compares."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", env_ignore_empty=True)
+
+    data_dir: Path = Field(Path("data"), description="database, snapshots and artifacts")
+    model_dir: Path = Field(default_factory=lambda: _cache() / "models", description="downloaded and converted models")
+    database_url: str = Field("", description="sqlite:///FILE or postgresql://...; empty: an SQLite file in data_dir")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port of the chat page; 0 takes a free one")
+    knowledge: str = Field("default", description="the knowledge base that is served")
+    embedder: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        description="embedding model: hub id or local folder; used from the next publish on",
+    )
+    model: str = Field("auto", description="language model: hub id, local folder, `extractive` for none, or `auto`")
+    device: str = Field("auto", description="cpu, cuda, mps or auto", pattern="^(auto|cpu|cuda|mps)$")
+    max_answer_tokens: int = Field(160, ge=16, le=4096, description="longest generated answer")
+    contact: str = Field("", description="another way to reach your team, told with every hand-over", max_length=200)
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    policy: Policy = Field(default_factory=Policy, description="thresholds of the decision, see below")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        """Environment first, then what `read` took from the files."""
+        return env_settings, init_settings
+
+    @property
+    def database(self) -> str:
+        """The database to use."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'frontdesk.db'}"
+
+    @property
+    def snapshots(self) -> Path:
+        """Folder of the published snapshots."""
+        return self.data_dir / "knowledge"
+
+
+def read(environment: dict[str, str] | None = None) -> Settings:
+    """Return the settings of this process. Raises `SettingsError` that names the setting, and the nearest known one."""
+    environ = dict(os.environ) if environment is None else environment
+    fields = _toml(Path(environ.get("FRONTDESK_CONFIG", CONFIG_FILE)), required="FRONTDESK_CONFIG" in environ)
+    fields |= _secret_files(environ)
+    _refuse_unknown_variables(environ)
+    try:
+        return Settings(**fields)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(detail) for detail in error.errors(include_url=False))) from error
+
+
+def names() -> tuple[str, ...]:
+    """Return every setting, nested ones as `policy.direct`."""
+    nested = tuple(f"policy.{name}" for name in Policy.model_fields)
+    return tuple(name for name in Settings.model_fields if name != "policy") + nested
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "frontdesk"
+
+
+def _toml(path: Path, *, required: bool) -> dict[str, Any]:
+    if not path.exists() and not required:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+
+
+def _secret_files(environ: dict[str, str]) -> dict[str, Any]:
+    """`FRONTDESK_X_FILE=/run/secrets/x` gives setting x the content of that file."""
+    secrets: dict[str, Any] = {}
+    for variable, path in environ.items():
+        name = variable.removeprefix(PREFIX).removesuffix("_FILE").lower()
+        if variable.startswith(PREFIX) and variable.endswith("_FILE") and name in Settings.model_fields:
+            try:
+                secrets[name] = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"{variable} names {path}, which cannot be read: {error.strerror}") from error
+    return secrets
+
+
+def _refuse_unknown_variables(environ: dict[str, str]) -> None:
+    known = {variable(name) for name in names()}
+    known |= {f"{name}_FILE" for name in known} | _NOT_SETTINGS
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise SettingsError(f"Unknown setting {name}.{_nearest(name, known)}")
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + name.upper().replace(".", "__")
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _explain(detail: Any) -> str:
+    name = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"Unknown setting {name}.{_nearest(name, set(names()))}"
+    return f"Setting {name}: {detail['msg']} (it is {detail['input']!r})"

@@ -1,0 +1,47 @@
+"""The sentences that Frontdesk says in its own name; everything else comes from the knowledge."""
+
+from __future__ import annotations
+
+import re
+
+from core.domain import Hit
+from core.text import MAX_QUESTION_CHARS, fold
+
+HELP = "What would you like to know? Write your question in a sentence, or ask for a person at any time."
+GREETING = "Hello! What can I help you with?"
+THANKS = "You're welcome! Is there anything else?"
+FAREWELL = "Goodbye, and come back any time."
+NO_ANSWER = "I don't have a reliable answer to that, so I won't guess."
+PERSON = "Of course."
+FOLLOW_UP = "I've marked this conversation so that a person on our team can follow up."
+CUT = f"(Your message was very long. I read its first {MAX_QUESTION_CHARS:,} characters.)"
+
+_SMALL_TALK = (
+    (GREETING, r"(?:hi+|hello|hey+|hiya|howdy|yo|greetings|good (?:morning|afternoon|evening|day)|hallo|guten (?:tag|morgen)"
+               r"|bonjour|salut|hola|buenos dias|ciao|ola|namaste|你好|こんにちは|안녕하세요)"
+               r"(?: (?:there|all|everyone|team|bot|frontdesk))?"),
+    (THANKS, r"(?:ok(?:ay)?,? )?(?:many )?(?:thanks?|thx|ty|thank you|cheers|danke|merci|gracias|grazie|obrigado|ありがとう|谢谢)"
+             r"(?: (?:a lot|so much|very much|you|again|for (?:your|the) help|that helped|that'?s all))*"),
+    (FAREWELL, r"(?:good ?bye|bye(?:[ -]bye)?|see you(?: later)?|cu|ciao|tschüss|au revoir|adios)"),
+)  # fmt: skip
+
+
+def small_talk(question: str) -> str | None:
+    """Return the reply to a greeting, thanks or farewell that says nothing else."""
+    said = re.sub(r"[^\w' ]+", " ", fold(question).lower()).strip()
+    for reply, pattern in _SMALL_TALK:
+        if re.fullmatch(pattern, " ".join(said.split())):
+            return reply
+    return None
+
+
+def hand_over(opening: str, contact: str) -> str:
+    """Return what a customer is told when a person takes over; `contact` is another way to reach the team, or empty."""
+    also = f" You can also reach us at {contact}." if contact else ""
+    return f"{opening} {FOLLOW_UP}{also}"
+
+
+def clarification(offered: tuple[Hit, ...]) -> str:
+    """Return the question which of the `offered` passages was meant."""
+    lines = "\n".join(f"- {hit.passage.title}" for hit in offered)
+    return f"I found more than one thing this could be about. Did you mean:\n\n{lines}"

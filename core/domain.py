@@ -1,0 +1,197 @@
+"""The nouns of Frontdesk: frozen values, standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+def utc_now() -> datetime:
+    """Return the current time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a conversation happens; equal addresses are the same conversation."""
+
+    platform: str
+    workspace_id: str
+    channel_id: str
+    thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who wrote or pressed something."""
+
+    actor_id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """One message of a customer, as its surface received it."""
+
+    message_id: str
+    address: Address
+    actor: Actor
+    text: str
+    received_at: datetime = field(default_factory=utc_now)
+    for_bot: bool = True  # False: people are talking to each other
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One piece of knowledge that can answer a question.
+
+    `title` is the question of a FAQ row or the heading path of a document; `curated` is true for a FAQ row, whose text is a
+    whole answer that may be given word for word.
+    """
+
+    passage_id: str
+    document_id: str
+    title: str
+    text: str
+    alternatives: tuple[str, ...] = ()
+    url: str | None = None
+    category: str | None = None
+    locale: str | None = None
+    tags: tuple[str, ...] = ()
+    curated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage and the calibrated probability (0..1) that it answers the question."""
+
+    passage: Passage
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What retrieval found, best first, and the versions that found it."""
+
+    hits: tuple[Hit, ...]
+    index_version: str
+    embedder_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One earlier question of a conversation and what it was answered."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """All that a generator gets: instructions, the passages as data, the conversation and the question."""
+
+    system: str
+    passages: tuple[Passage, ...]
+    history: tuple[Exchange, ...]
+    question: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a generator may write."""
+
+    max_tokens: int = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens read and written by a generator."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The end of a stream: the whole text and what made it. `finish_reason` is `stop` or `length`."""
+
+    text: str
+    model_version: str
+    finish_reason: str = "stop"
+    usage: Usage = Usage()
+
+
+class Decision(StrEnum):
+    """What the bot does with a message."""
+
+    DIRECT = "direct"
+    ANSWER = "answer"
+    CLARIFY = "clarify"
+    HANDOFF = "handoff"
+    SILENT = "silent"
+
+    @property
+    def answers(self) -> bool:
+        """Whether the customer got an answer from the knowledge."""
+        return self in (Decision.DIRECT, Decision.ANSWER)
+
+
+class Reason(StrEnum):
+    """Why a decision was taken; kept with the turn for people who review it."""
+
+    CONFIDENT = "confident"
+    COMPOSED = "composed"
+    QUOTED = "quoted"
+    CLOSE_CANDIDATES = "close_candidates"
+    LOW_CONFIDENCE = "low_confidence"
+    ASKED_FOR_PERSON = "asked_for_person"
+    SMALL_TALK = "small_talk"
+    NOTHING_TO_READ = "nothing_to_read"
+    NOT_FOR_BOT = "not_for_bot"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A source of a reply."""
+
+    passage_id: str
+    title: str
+    url: str | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The versions that made a reply."""
+
+    model: str
+    index: str
+    prompt: str
+    embedder: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds spent on a reply."""
+
+    retrieve: float = 0.0
+    generate: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the bot answers to one message, with everything that led to it."""
+
+    decision: Decision
+    reason: Reason
+    text: str
+    citations: tuple[Citation, ...]
+    confidence: float
+    lineage: Lineage
+    timings_ms: Timings = Timings()
+    usage: Usage = Usage()
+    hits: tuple[Hit, ...] = ()

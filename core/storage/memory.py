@@ -1,0 +1,97 @@
+"""The stores in dictionaries: for tests and for a bot that keeps nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from core.domain import Address, Exchange, InboundMessage, Passage, Reply, utc_now
+from core.errors import KnowledgeError
+from core.ports import Release, SourceImport, Turn
+from core.text import MAX_QUESTION_CHARS, clean
+
+
+class MemoryConversationLog:
+    """`ConversationLog` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._turns: defaultdict[Address, list[Turn]] = defaultdict(list)
+
+    async def append(self, message: InboundMessage, reply: Reply) -> str:
+        """See `ConversationLog.append`."""
+        turn = Turn(uuid.uuid4().hex, clean(message.text)[:MAX_QUESTION_CHARS], message.received_at, reply)
+        self._turns[message.address].append(turn)
+        return turn.turn_id
+
+    async def history(self, address: Address, limit: int = 4) -> tuple[Exchange, ...]:
+        """See `ConversationLog.history`."""
+        return tuple(Exchange(turn.question, turn.reply.text) for turn in self._turns[address][-limit:])
+
+    async def turns(self, address: Address) -> tuple[Turn, ...]:
+        """See `ConversationLog.turns`."""
+        return tuple(self._turns[address])
+
+
+class MemoryKnowledgeStore:
+    """`KnowledgeStore` in dictionaries."""
+
+    def __init__(self) -> None:
+        self._passages: defaultdict[str, dict[str, tuple[str, Passage]]] = defaultdict(dict)
+        self._releases: defaultdict[str, dict[str, Release]] = defaultdict(dict)
+        self._activations: defaultdict[str, list[str]] = defaultdict(list)
+
+    async def replace_source(
+        self, knowledge: str, source: str, passages: Iterable[Passage], *, keep_missing: Callable[[], bool]
+    ) -> SourceImport:
+        """See `KnowledgeStore.replace_source`."""
+        rows = self._passages[knowledge]
+        existing = {key: passage for key, (owner, passage) in rows.items() if owner == source}
+        mine: dict[str, Passage] = {}
+        conflicts: list[str] = []
+        for passage in passages:
+            owner = rows[passage.passage_id][0] if passage.passage_id in rows else source
+            if owner == source:
+                mine[passage.passage_id] = passage
+            else:
+                conflicts.append(passage.passage_id)
+        missing = set() if keep_missing() else existing.keys() - mine.keys()
+        for key in missing:
+            del rows[key]
+        rows.update({key: (source, passage) for key, passage in mine.items()})
+        added = len(mine.keys() - existing.keys())
+        unchanged = sum(existing.get(key) == passage for key, passage in mine.items())
+        return SourceImport(added, len(mine) - added - unchanged, unchanged, len(missing), tuple(conflicts))
+
+    async def sources(self, knowledge: str) -> tuple[str, ...]:
+        """See `KnowledgeStore.sources`."""
+        return tuple(sorted({source for source, _ in self._passages[knowledge].values()}))
+
+    async def passages(self, knowledge: str) -> tuple[Passage, ...]:
+        """See `KnowledgeStore.passages`."""
+        return tuple(passage for _, (_, passage) in sorted(self._passages[knowledge].items()))
+
+    async def add_release(self, knowledge: str, version: str, passages: int, embedder: str, actor: str) -> None:
+        """See `KnowledgeStore.add_release`."""
+        self._releases[knowledge].setdefault(version, Release(version, passages, embedder, utc_now(), active=False))
+        self._activations[knowledge].append(version)
+
+    async def activate(self, knowledge: str, version: str, actor: str) -> None:
+        """See `KnowledgeStore.activate`."""
+        if version not in self._releases[knowledge]:
+            raise KnowledgeError(f"{version!r} is no published version of {knowledge!r}. See: frontdesk knowledge list")
+        self._activations[knowledge].append(version)
+
+    async def active(self, knowledge: str) -> str | None:
+        """See `KnowledgeStore.active`."""
+        return self._activations[knowledge][-1] if self._activations[knowledge] else None
+
+    async def releases(self, knowledge: str) -> tuple[Release, ...]:
+        """See `KnowledgeStore.releases`."""
+        active = await self.active(knowledge)
+        newest_first = reversed(self._releases[knowledge].values())
+        return tuple(release._replace(active=release.version == active) for release in newest_first)
+
+    async def names(self) -> tuple[str, ...]:
+        """See `KnowledgeStore.names`."""
+        return tuple(sorted({*self._passages, *self._releases}))

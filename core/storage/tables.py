@@ -1,0 +1,122 @@
+"""The tables, as the newest migration leaves them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite forgets the zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC."""
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Read UTC."""
+        read: datetime | None = value
+        return read.replace(tzinfo=UTC) if read and read.tzinfo is None else read
+
+
+passages = Table(
+    "passages",
+    metadata,
+    Column("knowledge", String(100), primary_key=True),
+    Column("passage_id", String(200), primary_key=True),
+    Column("document_id", String(200), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("alternatives", Json, nullable=False),
+    Column("url", Text),
+    Column("category", Text),
+    Column("locale", String(35)),
+    Column("tags", Json, nullable=False),
+    Column("curated", Boolean, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("import_id", String(32), nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("passages_by_source", "knowledge", "source"),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("knowledge", String(100), primary_key=True),
+    Column("version", String(100), primary_key=True),
+    Column("passages", Integer, nullable=False),
+    Column("embedder", Text, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+)
+
+activations = Table(
+    "activations",
+    metadata,
+    Column("activation_id", Integer, primary_key=True, autoincrement=True),
+    Column("knowledge", String(100), nullable=False),
+    Column("version", String(100), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("activated_at", UtcDateTime, nullable=False),
+    Index("activations_by_knowledge", "knowledge", "activation_id"),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("conversation_id", String(32), primary_key=True),
+    Column("platform", String(20), nullable=False),
+    Column("workspace_id", String(100), nullable=False),
+    Column("channel_id", String(100), nullable=False),
+    Column("thread_id", String(100), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    UniqueConstraint("platform", "workspace_id", "channel_id", "thread_id", name="one_conversation_per_address"),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("turn_id", String(32), primary_key=True),
+    Column("conversation_id", String(32), ForeignKey("conversations.conversation_id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("question_sha256", String(64), nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("answered_at", UtcDateTime, nullable=False),
+    Column("decision", String(20), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("citations", Json, nullable=False),
+    Column("hits", Json, nullable=False),
+    Column("lineage", Json, nullable=False),
+    Column("timings_ms", Json, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    UniqueConstraint("conversation_id", "position", name="one_turn_per_position"),
+)

@@ -1,0 +1,1 @@
+"""Numbered database migrations; never import application code."""

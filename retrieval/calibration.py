@@ -1,0 +1,130 @@
+"""Fits a snapshot's calibration by playing its own questions against it.
+
+Two games, both without any labelled traffic:
+
+* *answerable*: each of the base's questions (titles and alternatives of curated passages) is asked as if that row were not there.
+  The right passage is known, so this shows what support correct and wrong answers get.
+* *unanswerable*: the same question is asked as if its passage, and the few passages nearest to it, were not there. Nothing left
+  can answer it, so this shows what support looks like when the bot must abstain.
+
+The weights are the mode of a logistic regression under a Gaussian prior at the shipped weights (Bishop 2006, section 4.5.1), so a
+base with ten alternatives moves a little and one with thousands moves freely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.ports import Vectors
+from retrieval.fusion import Calibration, Floats, features, log_odds, sigmoid
+from retrieval.ranking import Candidates, Ranker, Rows
+
+# Fitted by tests/bench/fit_calibration.py on 26 knowledge bases drawn from three public sets; its output is in ARCHITECTURE.md.
+SHIPPED = Calibration(null_mean=-1.9, null_deviation=0.5, intercept=-2.3, support_weight=1.3, lexical_weight=0.9)
+MAX_QUESTIONS = 2000  # 2,000 questions of each game take about 5 s and move the weights by less than their error
+NEAR_PASSAGES = 3  # hidden with the right one: a real unknown topic lies a little outside, not exactly between known ones
+_ABSENT_SHARE = 0.35  # of unanswerable questions in the fit; support traffic has about this many
+_PRIOR_PRECISION = np.array(
+    [30.0, 30.0, 1000.0]
+)  # the lexical weight stays near the shipped one: alternatives share words unlike customers
+_PRIOR_NULL_QUESTIONS = 20  # the shipped null counts like this many questions
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One of the base's own questions: its row, the rows of its passage, and the rows to hide so that nothing answers it."""
+
+    row: int
+    text: str
+    ordinal: int
+    nearby_rows: Rows
+    has_siblings: bool  # other questions of the passage remain when this one is hidden
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """The best candidate of each played question: arrays of one length."""
+
+    support: Floats
+    lexical: Floats
+    right: Floats
+
+
+def fit(questions: list[Question], vectors: Callable[[Rows], Vectors], ranker: Ranker, progress: Callable[[int], None]) -> Calibration:
+    """Return the calibration for a base; `progress` is called with the number of questions just played."""
+    answerable, unanswerable = _play(questions, vectors, ranker, progress)
+    null_mean, null_deviation = _null(log_odds(unanswerable.support))
+    prior = np.array([SHIPPED.intercept, SHIPPED.support_weight, SHIPPED.lexical_weight])
+    if not len(answerable.right):
+        return replace(SHIPPED, null_mean=null_mean, null_deviation=null_deviation)
+    columns = np.concatenate([features(top.support, top.lexical, null_mean, null_deviation) for top in (answerable, unanswerable)])
+    labels = np.concatenate([answerable.right, unanswerable.right])
+    sample_weights = _weights(len(answerable.right), len(unanswerable.right))
+    weights = logistic_mode(columns, labels, sample_weights, prior)
+    error = calibration_error(sigmoid(columns @ weights), labels, sample_weights)
+    intercept, support_weight, lexical_weight = map(float, weights)
+    return Calibration(null_mean, null_deviation, intercept, support_weight, lexical_weight, len(answerable.right), round(error, 4))
+
+
+def calibration_error(chances: Floats, right: Floats, sample_weights: Floats | None = None, bins: int = 10) -> float:
+    """Return the expected calibration error: mean |accuracy - confidence| over equal-width bins (Guo et al. 2017, eq. 3)."""
+    weights = np.ones(len(chances)) if sample_weights is None else sample_weights
+    bin_of = np.minimum((chances * bins).astype(int), bins - 1)
+    gaps = np.bincount(bin_of, weights * (right - chances), bins)
+    return float(np.abs(gaps).sum() / max(weights.sum(), 1e-9))
+
+
+def logistic_mode(columns: Floats, labels: Floats, sample_weights: Floats, prior: Floats) -> Floats:
+    """Return the posterior mode of logistic-regression weights by Newton's method (IRLS), shape (columns.shape[1],)."""
+    weights = prior.copy()
+    for _ in range(50):
+        chances = sigmoid(columns @ weights)
+        gradient = columns.T @ (sample_weights * (chances - labels)) + _PRIOR_PRECISION * (weights - prior)
+        curvature = sample_weights * chances * (1 - chances)
+        step = np.linalg.solve((columns * curvature[:, None]).T @ columns + np.diag(_PRIOR_PRECISION), gradient)
+        weights -= step
+        if np.abs(step).max() < 1e-8:
+            break
+    return weights
+
+
+def _play(
+    questions: list[Question], vectors: Callable[[Rows], Vectors], ranker: Ranker, progress: Callable[[int], None]
+) -> tuple[_Top, _Top]:
+    answerable: list[tuple[float, float, float]] = []
+    unanswerable: list[tuple[float, float, float]] = []
+    for question in questions:
+        vector = vectors(np.array([question.row]))[0]
+        if question.has_siblings:
+            own = np.array([question.row])
+            answerable.append(_best(ranker.candidates(vector, question.text, own), question.ordinal))
+        unanswerable.append(_best(ranker.candidates(vector, question.text, question.nearby_rows), None))
+        progress(1)
+    return _top(answerable), _top(unanswerable)
+
+
+def _best(candidates: Candidates, right: int | None) -> tuple[float, float, float]:
+    if not len(candidates.ordinals):
+        return 0.0, 0.0, 0.0
+    best = int(np.argmax(candidates.support))
+    return candidates.support[best], candidates.lexical[best], float(candidates.ordinals[best] == right)
+
+
+def _top(rows: list[tuple[float, float, float]]) -> _Top:
+    return _Top(*np.array(rows, np.float64).reshape(-1, 3).T)
+
+
+def _null(values: Floats) -> tuple[float, float]:
+    """Mean and deviation, drawn towards the shipped ones while there are few values."""
+    share = len(values) / (len(values) + _PRIOR_NULL_QUESTIONS)
+    mean = float(values.mean()) if len(values) else 0.0
+    deviation = float(values.std()) if len(values) else 0.0
+    return share * mean + (1 - share) * SHIPPED.null_mean, share * deviation + (1 - share) * SHIPPED.null_deviation
+
+
+def _weights(answerable: int, unanswerable: int) -> Floats:
+    absent = answerable * _ABSENT_SHARE / (1 - _ABSENT_SHARE) / max(unanswerable, 1)
+    return np.concatenate([np.ones(answerable), np.full(unanswerable, absent)])

@@ -1,0 +1,138 @@
+"""Markdown and HTML to passages: one per heading, split at 220 words, the heading path kept."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from markdown_it import MarkdownIt
+
+from core.domain import Passage
+from core.text import clean, says_something
+
+MAX_WORDS = 220
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_DROPPED_TAGS = ("script", "style", "noscript", "template", "nav", "footer", "header", "aside", "form", "svg", "iframe", "img")
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    path: tuple[str, ...]
+    body: str
+
+
+def markdown_passages(document_id: str, text: str, url: str | None = None) -> Iterator[Passage]:
+    """Yield the passages of a Markdown document; ids are `document_id#heading`, numbered where they repeat."""
+    used: Counter[str] = Counter()
+    for section in _sections(_FRONT_MATTER.sub("", clean(text) + "\n"), fallback=document_id):
+        for piece in _pieces(section.body):
+            anchor = _slug(section.path[-1])
+            used[anchor] += 1
+            suffix = f"-{used[anchor]}" if used[anchor] > 1 else ""
+            yield Passage(
+                passage_id=f"{document_id}#{anchor}{suffix}"[:200],
+                document_id=document_id,
+                title=" > ".join(section.path),
+                text=piece,
+                url=url,
+                curated=False,
+            )
+
+
+def html_to_markdown(html: str) -> tuple[str, str | None]:
+    """Return an HTML page as Markdown and its canonical address; scripts, navigation and images are dropped."""
+    from bs4 import BeautifulSoup  # part of the extra `documents`
+    from markdownify import MarkdownConverter
+
+    page = BeautifulSoup(html, "html.parser")
+    canonical = page.find("link", rel="canonical")
+    address = str(canonical.get("href") or "") if canonical else ""
+    title = clean(page.title.get_text()) if page.title else ""
+    for tag in page(_DROPPED_TAGS):
+        tag.decompose()
+    body = page.find("main") or page.find("article") or page.body or page
+    markdown = str(MarkdownConverter(heading_style="ATX").convert_soup(body))
+    has_heading = re.search(r"^#+ ", markdown, re.MULTILINE)
+    lead = "" if has_heading or not title else f"# {title}\n\n"
+    return lead + markdown, address if address.startswith(("http://", "https://")) else None
+
+
+def _sections(text: str, fallback: str) -> Iterator[_Section]:
+    lines = text.split("\n")
+    path: list[tuple[int, str]] = []
+    start = 0
+    for level, title, first, last in [*_headings(text), (0, "", len(lines), len(lines))]:
+        body = "\n".join(lines[start:first]).strip()
+        if says_something(body):
+            yield _Section(tuple(name for _, name in path) or (fallback,), body)
+        path = [(depth, name) for depth, name in path if depth < level] + [(level, title)]
+        start = last
+
+
+def _headings(text: str) -> Iterator[tuple[int, str, int, int]]:
+    """Yield (level, title, first line, line after) of each heading; '#' inside code is none."""
+    tokens = MarkdownIt("commonmark").parse(text)
+    for opening, inline in pairwise(tokens):
+        if opening.type == "heading_open" and opening.level == 0 and opening.map and inline.children is not None:
+            title = "".join(child.content for child in inline.children)
+            first, last = opening.map
+            yield int(opening.tag[1:]), title.strip() or "untitled", first, last
+
+
+def _pieces(body: str) -> Iterator[str]:
+    """Yield parts of at most `MAX_WORDS` words, cut between blocks, then sentences, then words."""
+    part: list[str] = []
+    size = 0
+    for block in _blocks(body):
+        length = len(block.split())
+        if part and size + length > MAX_WORDS:
+            yield "\n\n".join(part)
+            part, size = [], 0
+        part.append(block)
+        size += length
+    if part:
+        yield "\n\n".join(part)
+
+
+def _blocks(body: str) -> Iterator[str]:
+    for block in _paragraphs(body):
+        if len(block.split()) <= MAX_WORDS:
+            yield block
+        else:
+            yield from _fitting(_SENTENCE_END.split(block))
+
+
+def _paragraphs(body: str) -> Iterator[str]:
+    """Yield blocks separated by empty lines; a fenced code block stays whole."""
+    block: list[str] = []
+    fence = ""
+    for line in [*body.split("\n"), ""]:
+        marker = re.match(r"\s*(```+|~~~+)", line)
+        if marker:
+            fence = "" if fence and line.strip().startswith(fence) else fence or marker.group(1)
+        if line.strip() or fence:
+            block.append(line)
+        elif block:
+            yield "\n".join(block)
+            block = []
+    if block:
+        yield "\n".join(block)
+
+
+def _fitting(sentences: list[str]) -> Iterator[str]:
+    words: list[str] = []
+    for sentence in sentences:
+        words += sentence.split()
+        while len(words) > MAX_WORDS:
+            yield " ".join(words[:MAX_WORDS])
+            words = words[MAX_WORDS:]
+    if words:
+        yield " ".join(words)
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[\W_]+", "-", title.lower()).strip("-")[:80] or "section"

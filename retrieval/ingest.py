@@ -1,0 +1,86 @@
+"""Knowledge to a new snapshot: embed what changed, index, calibrate, publish by rename."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.domain import Passage
+from core.errors import KnowledgeError, SnapshotError
+from core.ports import Embedder, KnowledgeStore, Vectors
+from retrieval import calibration, snapshot
+from retrieval.faiss_index import FaissIndex
+from retrieval.lexical import LexicalIndex
+from retrieval.ranking import Ranker
+from retrieval.rows import own_questions, owners, row_texts
+
+Progress = Callable[[str, int, int], None]  # step, done since the last call, total
+
+
+async def publish(
+    store: KnowledgeStore, folder: Path, knowledge: str, embedder: Embedder, actor: str, progress: Progress
+) -> snapshot.Manifest:
+    """Build a snapshot of `knowledge` under `folder`, make it the served one, and return its manifest.
+
+    Raises `KnowledgeError` when there is nothing to publish and `SnapshotError` when it cannot be written.
+    """
+    passages = await store.passages(knowledge)
+    if not passages:
+        raise KnowledgeError(f"Knowledge {knowledge!r} is empty. Import something first: frontdesk knowledge import PATH")
+    version = snapshot.version_of(passages, embedder.version)
+    if not (folder / version).exists():
+        previous = _previous(folder, await store.active(knowledge), embedder.version)
+        build(folder, version, knowledge, embedder, passages, previous, progress)
+    manifest = snapshot.load(folder / version).manifest
+    await store.add_release(knowledge, version, manifest.passages, manifest.embedder, actor)
+    return manifest
+
+
+def build(
+    folder: Path, version: str, knowledge: str, embedder: Embedder, passages: Sequence[Passage],
+    previous: snapshot.Snapshot | None, progress: Progress,
+) -> None:  # fmt: skip
+    """Write the snapshot `version` of `passages`; vectors that `previous` holds are not computed again."""
+    texts = [text for passage in passages for text in row_texts(passage)]
+    vectors = _vectors(embedder, texts, previous, progress)
+    progress("index", 0, 1)
+    index, lexical, owner_of = FaissIndex.build(vectors), LexicalIndex.build(texts), owners(passages)
+    progress("index", 1, 1)
+    questions = own_questions(passages, _centroids(vectors, owner_of, len(passages)))
+    fitted = calibration.fit(
+        questions,
+        lambda rows: vectors[rows],
+        Ranker(index, lexical, owner_of),
+        lambda done: progress("calibrate", done, len(questions)),
+    )
+    snapshot.write(folder, version, knowledge, embedder.version, passages, index, lexical, fitted)
+
+
+def _vectors(embedder: Embedder, texts: list[str], previous: snapshot.Snapshot | None, progress: Progress) -> Vectors:
+    vectors = np.zeros((len(texts), embedder.dimension), np.float32)
+    missing = np.ones(len(texts), bool)
+    if previous is not None:
+        positions, known = snapshot.vectors_of(previous, texts)
+        vectors[positions] = known
+        missing[positions] = False
+    todo = np.flatnonzero(missing)
+    vectors[todo] = embedder.encode([texts[n] for n in todo], lambda done: progress("embed", done, len(todo)))
+    return vectors
+
+
+def _previous(folder: Path, version: str | None, embedder_version: str) -> snapshot.Snapshot | None:
+    """The served snapshot, if its vectors can be used again."""
+    try:
+        loaded = snapshot.load(folder / version) if version else None
+    except SnapshotError:
+        return None  # damaged or gone: everything is embedded again
+    return loaded if loaded and loaded.manifest.embedder == embedder_version else None
+
+
+def _centroids(vectors: Vectors, owner_of: np.ndarray, count: int) -> np.ndarray:
+    sums = np.zeros((count, vectors.shape[1]), np.float32)
+    np.add.at(sums, owner_of, vectors)
+    centroids: np.ndarray = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+    return centroids
