@@ -70,8 +70,7 @@ class Frontdesk:
         if model_id is None:
             self.report("No language model is at hand: answers quote the best passage. See: frontdesk doctor")
             return ExtractiveGenerator()
-        found = weights.resolve(model_id, self.settings.model_dir, self.report)
-        return LocalGenerator(found.folder, found.version, self.settings.device)
+        return LocalGenerator(weights.resolve(model_id, self.settings.model_dir, self.report), self.settings.device)
 
     async def engine(self, retriever: SnapshotRetriever, generator: Generator) -> Engine:
         """The dialogue engine on the served knowledge."""

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import click
 
+from bot.telemetry import quiet_libraries
 from core.errors import FrontdeskError
 
 _COMMANDS = {
@@ -56,6 +57,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; a known error is one line on stderr and exit status 1."""
+    quiet_libraries()
     try:
         cli(prog_name="frontdesk")
     except FrontdeskError as error:

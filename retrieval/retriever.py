@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.domain import Hit, Retrieval
+from core.domain import Hit, Passage, Retrieval
 from core.errors import FrontdeskError, SnapshotError
 from core.ports import Embedder, KnowledgeStore, Vectors
 from retrieval import snapshot
@@ -62,6 +62,11 @@ class SnapshotRetriever:
         """Return the titles of the first `count` curated passages: questions that can be asked."""
         passages = (await self._current()).snapshot.passages
         return tuple(passage.title for passage in passages if passage.curated)[:count]
+
+    async def passage(self, passage_id: str) -> Passage | None:
+        """Return one passage as it is served, None when it is not."""
+        passages = (await self._current()).snapshot.passages
+        return next((passage for passage in passages if passage.passage_id == passage_id), None)
 
     async def retrieve(self, question: str, limit: int = 5) -> Retrieval:
         """See `Retriever.retrieve`."""

@@ -97,6 +97,10 @@ class Engine:
         said = await self._say(message, found, preview)
         return self._reply(message, found, said, started)
 
+    async def warm_up(self) -> None:
+        """Ask something that nobody sees, so that the first customer does not wait for what is loaded at first use."""
+        await asyncio.gather(self._retriever.retrieve("warm up"), self._person_detector.wants_person("warm up"))
+
     async def _look(self, message: InboundMessage, history: tuple[Exchange, ...]) -> _Found:
         started = time.perf_counter()
         question = clean(message.text[: 4 * MAX_QUESTION_CHARS])[:MAX_QUESTION_CHARS]

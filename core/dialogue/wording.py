@@ -44,4 +44,5 @@ def hand_over(opening: str, contact: str) -> str:
 def clarification(offered: tuple[Hit, ...]) -> str:
     """Return the question which of the `offered` passages was meant."""
     lines = "\n".join(f"- {hit.passage.title}" for hit in offered)
-    return f"I found more than one thing this could be about. Did you mean:\n\n{lines}"
+    opening = "I found more than one thing this could be about." if len(offered) > 1 else "I'm not sure I understood."
+    return f"{opening} Did you mean:\n\n{lines}\n\nOr ask for a person."

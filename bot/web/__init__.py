@@ -1,0 +1,1 @@
+"""The customer chat page: the surface that every installation has."""

@@ -1,0 +1,134 @@
+"""The HTTP side of the chat page: the page itself, its one streaming call, and health."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from bot.dispatch import Dispatch, NotAnsweredError
+from bot.reply_document import reply_document
+from bot.web.protection import BodyLimit, SameOrigin, SecurityHeaders, refusal
+from core.domain import Actor, Address, InboundMessage, Passage
+from core.ports import ConversationLog
+
+_STATIC = Path(__file__).parent / "static"
+_CONVERSATION_ID = re.compile(r"[\w-]{32}")
+_SUGGESTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the page needs besides the dialogue."""
+
+    dispatch: Dispatch
+    conversation_log: ConversationLog
+    passage: Callable[[str], Awaitable[Passage | None]]
+    suggestions: Callable[[int], Awaitable[tuple[str, ...]]]
+    model: Callable[[], str]
+    health: Callable[[], Awaitable[dict[str, str]]]  # part -> what is wrong with it, empty when all is well
+
+
+class _ChatRequest(BaseModel):
+    message: str
+    conversation_id: str | None = None
+
+
+def build(surroundings: Surroundings) -> FastAPI:
+    """Return the ASGI application."""
+    app = FastAPI(title="Frontdesk", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SameOrigin)
+    app.add_middleware(BodyLimit)
+    app.add_exception_handler(StarletteHTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    _add_page(app, surroundings)
+    _add_health(app, surroundings)
+    return app
+
+
+def _add_page(app: FastAPI, surroundings: Surroundings) -> None:
+    @app.get("/")
+    async def page() -> FileResponse:
+        return FileResponse(_STATIC / "index.html")
+
+    @app.get("/api/welcome")
+    async def welcome() -> dict[str, Any]:
+        return {"suggestions": await surroundings.suggestions(_SUGGESTIONS), "model": surroundings.model()}
+
+    @app.get("/api/passage")
+    async def passage(id: str) -> dict[str, Any]:  # the name of the parameter in the address
+        found = await surroundings.passage(id)
+        if found is None:
+            raise HTTPException(404, "This source is no longer part of the help articles.")
+        return {"title": found.title, "text": found.text, "url": found.url}
+
+    @app.post("/api/chat", response_class=EventSourceResponse)
+    async def chat(asked: _ChatRequest) -> AsyncIterator[ServerSentEvent]:
+        async for event in _answer(surroundings, asked):
+            yield event
+
+
+def _add_health(app: FastAPI, surroundings: Surroundings) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz")
+    async def readyz(response: Response) -> dict[str, Any]:
+        failing = await surroundings.health()
+        response.status_code = 503 if failing else 200
+        return {"status": "failing" if failing else "ready", "failing": failing}
+
+
+async def _answer(surroundings: Surroundings, asked: _ChatRequest) -> AsyncIterator[ServerSentEvent]:
+    """Yield previews while the reply is written, then the reply; a customer who leaves cancels the work."""
+    address = await _address(surroundings.conversation_log, asked.conversation_id)
+    message = InboundMessage(uuid.uuid4().hex, address, Actor("visitor"), asked.message)
+    pieces: asyncio.Queue[str | None] = asyncio.Queue()
+    answering = asyncio.create_task(surroundings.dispatch.accept(message, pieces.put))
+    answering.add_done_callback(lambda _: pieces.put_nowait(None))
+    try:
+        while (piece := await pieces.get()) is not None:
+            yield ServerSentEvent(event="token", data={"text": piece})
+        document = reply_document((await answering).reply) | {"conversation_id": address.thread_id}
+        yield ServerSentEvent(event="reply", data=document)
+    except NotAnsweredError as error:
+        yield ServerSentEvent(event="error", data={"message": str(error)})
+    finally:
+        answering.cancel()
+        with suppress(asyncio.CancelledError, NotAnsweredError):
+            await answering
+
+
+async def _address(log: ConversationLog, conversation_id: str | None) -> Address:
+    """The conversation to go on with; an id that nobody was given starts a new one, under an id that cannot be guessed."""
+    if conversation_id and _CONVERSATION_ID.fullmatch(conversation_id):
+        known = Address("web", "local", "chat", conversation_id)
+        if await log.history(known, limit=1):
+            return known
+    return Address("web", "local", "chat", secrets.token_urlsafe(24))
+
+
+async def _http_error(_request: Request, error: Any) -> JSONResponse:
+    return refusal(error.status_code, str(error.detail))
+
+
+async def _validation_error(_request: Request, error: Any) -> JSONResponse:
+    fields = ", ".join(str(detail["loc"][-1]) for detail in error.errors())
+    return refusal(422, f"This needs JSON with a message; check: {fields}.")
