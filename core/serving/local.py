@@ -160,7 +160,8 @@ def _load(weights: Weights, device: str) -> tuple[Host, PreTrainedTokenizerBase]
     try:
         tokenizer = AutoTokenizer.from_pretrained(weights.folder, padding_side="left", local_files_only=True)
         dtype = torch.float32 if target == "cpu" else torch.bfloat16  # bf16 is slower than fp32 on the CPUs we measured
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(weights.folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+        options = {"dtype": dtype, "local_files_only": True, "use_safetensors": True}
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(weights.folder, **options)
         model = model.to(target).eval()
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"The model in {weights.folder} cannot be opened on {target}: {error}") from error

