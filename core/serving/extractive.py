@@ -15,12 +15,16 @@ class ExtractiveGenerator:
     """`Generator` that quotes the beginning of the best passage, whole sentences up to 120 words, and cites it."""
 
     version = "extractive"
+    is_open = True
 
     async def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[str | Generation]:
         """See `Generator.stream`. The prompt must hold at least one passage."""
         text = f"{quote(prompt.passages[0].text)} [1]"
         yield text
         yield Generation(text, self.version)
+
+    async def open(self) -> None:
+        """See `Generator.open`."""
 
     async def aclose(self) -> None:
         """See `Generator.aclose`."""

@@ -78,11 +78,11 @@ class LocalGenerator:
 
     @property
     def is_open(self) -> bool:
-        """Whether the model is loaded."""
+        """See `Generator.is_open`."""
         return self._opened is not None
 
     async def open(self) -> None:
-        """Load the model now instead of with the first question."""
+        """See `Generator.open`."""
         await self._open()
 
     async def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[str | Generation]:
@@ -156,7 +156,7 @@ def _load(weights: Weights, device: str) -> tuple[Host, PreTrainedTokenizerBase]
     from core.serving.continuous import ContinuousHost
 
     weights.verify()
-    target = _best_device() if device == "auto" else device
+    target = best_device() if device == "auto" else device
     try:
         tokenizer = AutoTokenizer.from_pretrained(weights.folder, padding_side="left", local_files_only=True)
         dtype = torch.float32 if target == "cpu" else torch.bfloat16  # bf16 is slower than fp32 on the CPUs we measured
@@ -168,7 +168,8 @@ def _load(weights: Weights, device: str) -> tuple[Host, PreTrainedTokenizerBase]
     return (ContinuousHost if target == "cuda" else CohortHost)(model, tokenizer), tokenizer
 
 
-def _best_device() -> str:
+def best_device() -> str:
+    """Return `cuda`, `mps` or `cpu`, whichever is there first."""
     import torch
 
     if torch.cuda.is_available():

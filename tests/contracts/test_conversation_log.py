@@ -9,7 +9,19 @@ from dataclasses import replace
 import pytest
 
 from core.domain import (
-    Actor, Address, Citation, Decision, Exchange, Hit, InboundMessage, Lineage, Passage, Reason, Reply, Timings, Usage,
+    Actor,
+    Address,
+    Citation,
+    Decision,
+    Exchange,
+    Hit,
+    InboundMessage,
+    Lineage,
+    Passage,
+    Reason,
+    Reply,
+    Timings,
+    Usage,
 )  # fmt: skip
 from core.ports import ConversationLog
 from core.storage.conversation_log import SqlConversationLog
