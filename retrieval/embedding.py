@@ -59,8 +59,10 @@ class SentenceEmbedder:
 
     def _encode_list(self, texts: list[str]) -> Vectors:
         folded = [fold(text[:_MAX_CHARS]) for text in texts]
-        vectors: Any = self._model.encode(folded, batch_size=_TOGETHER, normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(vectors, np.float32)
+        different = list(dict.fromkeys(folded))  # retrieval and the person detector ask for the same question at the same time
+        vectors: Any = self._model.encode(different, batch_size=_TOGETHER, normalize_embeddings=True, show_progress_bar=False)
+        row = {text: number for number, text in enumerate(different)}
+        return np.asarray(vectors, np.float32)[[row[text] for text in folded]]
 
     @cached_property
     def _model(self) -> SentenceTransformer:
