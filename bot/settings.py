@@ -16,6 +16,7 @@ from core.errors import SettingsError
 PREFIX = "FRONTDESK_"
 CONFIG_FILE = "frontdesk.toml"
 _NOT_SETTINGS = {"FRONTDESK_CONFIG"}
+_SECRET = {"database_url"}  # never shown, not even when wrong
 
 
 class Policy(BaseModel, extra="forbid"):
@@ -135,4 +136,5 @@ def _explain(detail: Any) -> str:
     name = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"Unknown setting {name}.{_nearest(name, set(names()))}"
-    return f"Setting {name}: {detail['msg']} (it is {detail['input']!r})"
+    given = "" if name in _SECRET else f" (it is {detail['input']!r})"
+    return f"Setting {name}: {detail['msg']}{given}"

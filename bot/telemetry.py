@@ -5,17 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import re
+import textwrap
+from typing import Any
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _NOISY = ("httpx", "httpcore", "huggingface_hub", "sentence_transformers", "transformers", "urllib3", "faiss", "alembic")
 
 
 class _Line(logging.Formatter):
-    """One record per line; a control byte that got into a message cannot reach a terminal."""
+    """One record per line; what a customer wrote can neither reach a terminal as control bytes nor look like a record."""
 
-    def format(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name is logging's
         """Return the line."""
-        return _CONTROL.sub("?", super().format(record))
+        return _CONTROL.sub("?", super().formatMessage(record)).replace("\n", " ")
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return the traceback, indented."""
+        return textwrap.indent(_CONTROL.sub("?", super().formatException(ei)), "    ")
 
 
 def configure_logging(level: str) -> None:

@@ -103,7 +103,7 @@ def _add_generator(pipeline: Any) -> None:
     template = _INSTRUCTION + "\n\n{% for d in documents %}{{ d.content }}\n\n{% endfor %}Question: {{ question }}"
     pipeline.add_component("prompt", ChatPromptBuilder([ChatMessage.from_user(template)], required_variables="*"))
     options = {"max_new_tokens": MAX_TOKENS, "do_sample": False}
-    pipeline.add_component("llm", TransformersChatGenerator(model=str(_model_folder()), generation_kwargs=options))
+    pipeline.add_component("llm", TransformersChatGenerator(model=str(_model_folder()), task="text-generation", generation_kwargs=options))
     pipeline.connect("retriever.documents", "prompt.documents")
     pipeline.connect("prompt.prompt", "llm.messages")
 

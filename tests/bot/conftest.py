@@ -1,0 +1,113 @@
+"""The chat page on a real socket, with a knowledge of a few fixed answers and a model that says what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import pytest
+import uvicorn
+
+from bot.dispatch import Dispatch
+from bot.web.app import Surroundings, build
+from core.dialogue.engine import Engine
+from core.domain import Hit, Passage, Retrieval
+from core.ports import ConversationLog, Generator
+from core.serving.canned import CannedGenerator
+from core.serving.extractive import ExtractiveGenerator
+from core.storage.memory import MemoryConversationLog
+
+
+@dataclass
+class FixedKnowledge:
+    """`Retriever` of fixed scores: a passage answers the questions that hold its id, with the probability told."""
+
+    entries: dict[str, tuple[Passage, float]] = field(default_factory=dict)
+
+    def add(self, passage_id: str, text: str, score: float, title: str = "", url: str | None = None) -> None:
+        self.entries[passage_id] = (Passage(passage_id, passage_id, title or f"About {passage_id}", text, url=url), score)
+
+    async def retrieve(self, question: str, limit: int = 5) -> Retrieval:
+        if "explode" in question:
+            raise RuntimeError("secret-in-a-traceback")
+        hits = [Hit(passage, score) for key, (passage, score) in self.entries.items() if key in question]
+        return Retrieval(tuple(sorted(hits, key=lambda hit: -hit.score)[:limit]), "index-1", "embedder@1")
+
+
+class AsksForPerson:
+    """`PersonDetector` of one word."""
+
+    async def wants_person(self, text: str) -> bool:
+        return "person" in text
+
+
+@dataclass
+class Page:
+    """A served chat page and what is behind it."""
+
+    url: str
+    knowledge: FixedKnowledge
+    log: ConversationLog
+    failing: dict[str, str]
+
+
+@pytest.fixture
+def knowledge() -> FixedKnowledge:
+    known = FixedKnowledge()
+    known.add("refund", "Refunds take **14 days**.", 0.95, "How long does a refund take?", "https://shop.example/refunds")
+    known.add("parcel", "A parcel takes 3 days. It is tracked.", 0.75, "How long does a parcel take?")
+    known.add("invoice", "Invoices are in your account.", 0.4, "Where is my invoice?")
+    known.add("bill", "Bills are sent by post.", 0.35, "Where is my bill?")
+    return known
+
+
+@pytest.fixture
+async def serve(knowledge: FixedKnowledge) -> AsyncIterator[Callable[[Generator], Awaitable[Page]]]:
+    """Gives a page served with a generator; stopped after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def served(generator: Generator) -> Page:
+            log, failing = MemoryConversationLog(), dict[str, str]()
+            engine = Engine(knowledge, AsksForPerson(), generator, ExtractiveGenerator())
+            url = await stack.enter_async_context(_running(_surroundings(engine, knowledge, log, failing)))
+            return Page(url, knowledge, log, failing)
+
+        yield served
+
+
+@pytest.fixture
+async def page(serve: Callable[[Generator], Awaitable[Page]]) -> Page:
+    """A page whose model quotes the parcel passage."""
+    return await serve(CannedGenerator(*["A parcel takes 3 days. It is tracked. [1]"] * 20))
+
+
+def _surroundings(engine: Engine, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str]) -> Surroundings:
+    async def passage(passage_id: str) -> Passage | None:
+        return knowledge.entries[passage_id][0] if passage_id in knowledge.entries else None
+
+    async def suggestions(count: int) -> tuple[str, ...]:
+        return tuple(passage.title for passage, _ in knowledge.entries.values())[:count]
+
+    async def health() -> dict[str, str]:
+        return failing
+
+    return Surroundings(Dispatch(engine, log), log, passage, suggestions, lambda: "canned", health)
+
+
+class _running:  # noqa: N801  # reads as a word: `async with _running(...)`
+    """Serves on a free port of the loopback until the block ends."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._server = uvicorn.Server(uvicorn.Config(build(surroundings), log_config=None, lifespan="off"))
+
+    async def __aenter__(self) -> str:
+        self._task = asyncio.create_task(self._server.serve([self._listener]))
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"  # connections wait in the listener until it accepts
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        await self._task
