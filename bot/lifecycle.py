@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 
@@ -49,6 +50,22 @@ def _listen(host: str, port: int) -> socket.socket:
         raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another: frontdesk run --port N") from error
 
 
+class _Server(uvicorn.Server):
+    """Ends at SIGTERM or SIGINT and lets the caller go on; uvicorn raises the signal again, which skips every clean-up."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle both signals while serving; a second SIGINT does not wait for open answers."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
 def _server(surroundings: Surroundings) -> uvicorn.Server:
     config = uvicorn.Config(
         build(surroundings),
@@ -57,7 +74,7 @@ def _server(surroundings: Surroundings) -> uvicorn.Server:
         timeout_graceful_shutdown=DRAIN_SECONDS,
         server_header=False,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 async def _surroundings(graph: Frontdesk, retriever: SnapshotRetriever, generator: Generator) -> Surroundings:

@@ -90,11 +90,18 @@ def _engine(url: str) -> AsyncEngine:
     if parsed.get_backend_name() != "sqlite":
         raise StorageError(f"database_url names {parsed.get_backend_name()!r}; Frontdesk runs on sqlite and postgresql.")
     if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(parsed.database).parent)
     engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The folder {folder} cannot be made: {error.strerror}. Set data_dir or database_url.") from error
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
