@@ -27,9 +27,7 @@ SHIPPED = Calibration(null_mean=-1.9, null_deviation=0.5, intercept=-2.3, suppor
 MAX_QUESTIONS = 2000  # 2,000 questions of each game take about 5 s and move the weights by less than their error
 NEAR_PASSAGES = 3  # hidden with the right one: a real unknown topic lies a little outside, not exactly between known ones
 _ABSENT_SHARE = 0.35  # of unanswerable questions in the fit; support traffic has about this many
-_PRIOR_PRECISION = np.array(
-    [30.0, 30.0, 1000.0]
-)  # the lexical weight stays near the shipped one: alternatives share words unlike customers
+PRIOR_PRECISION = np.array([30.0, 30.0, 1000.0])  # the lexical weight stays near the shipped one: alternatives share words unlike customers
 _PRIOR_NULL_QUESTIONS = 20  # the shipped null counts like this many questions
 
 
@@ -77,14 +75,17 @@ def calibration_error(chances: Floats, right: Floats, sample_weights: Floats | N
     return float(np.abs(gaps).sum() / max(weights.sum(), 1e-9))
 
 
-def logistic_mode(columns: Floats, labels: Floats, sample_weights: Floats, prior: Floats) -> Floats:
-    """Return the posterior mode of logistic-regression weights by Newton's method (IRLS), shape (columns.shape[1],)."""
+def logistic_mode(columns: Floats, labels: Floats, sample_weights: Floats, prior: Floats, precision: Floats = PRIOR_PRECISION) -> Floats:
+    """Return the posterior mode of logistic-regression weights by Newton's method (IRLS), shape (columns.shape[1],).
+
+    The prior is Gaussian with mean `prior` and the diagonal `precision`.
+    """
     weights = prior.copy()
     for _ in range(50):
         chances = sigmoid(columns @ weights)
-        gradient = columns.T @ (sample_weights * (chances - labels)) + _PRIOR_PRECISION * (weights - prior)
+        gradient = columns.T @ (sample_weights * (chances - labels)) + precision * (weights - prior)
         curvature = sample_weights * chances * (1 - chances)
-        step = np.linalg.solve((columns * curvature[:, None]).T @ columns + np.diag(_PRIOR_PRECISION), gradient)
+        step = np.linalg.solve((columns * curvature[:, None]).T @ columns + np.diag(precision), gradient)
         weights -= step
         if np.abs(step).max() < 1e-8:
             break

@@ -21,6 +21,7 @@ from core.text import fold
 _KERNEL_WIDTH = 3.0
 _NOISE = 0.1
 _IMPLIED = 0.4  # posterior mean of a clause (-1..1); at 0.3 the patterns gain nothing, at 0.2 "can I make a phone call" passes
+_MAX_CLAUSES = 12  # a telling clause comes early; each costs an embedding
 _CLAUSE_END = re.compile(r"[.,;!?\n]+|\b(?:but|and|so|because)\b", re.IGNORECASE)
 
 _PERSON = (
@@ -121,8 +122,9 @@ def asks_outright(folded: str) -> bool:
 
 
 def _clauses(text: str) -> list[str]:
-    parts = [part.strip() for part in _CLAUSE_END.split(text)]
-    return [text, *(part for part in parts if part != text and len(part.split()) > 1)][:12]
+    """Return the text and, where it has several, its clauses of more than one word."""
+    parts = [part for part in map(str.strip, _CLAUSE_END.split(text)) if len(part.split()) > 1]
+    return [text, *parts][:_MAX_CLAUSES] if len(parts) > 1 else [text]
 
 
 def _kernel(cosines: Vectors) -> Vectors:
