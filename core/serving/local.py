@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -85,7 +85,7 @@ class LocalGenerator:
         """Load the model now instead of with the first question."""
         await self._open()
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[str | Generation]:
+    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
         """See `Generator.stream`. Raises `ModelError` when the model cannot be opened or fails."""
         host, tokenizer = await self._open()
         input_ids = _encode(tokenizer, messages(prompt))
