@@ -104,7 +104,7 @@ class Engine:
 
     async def _look(self, message: InboundMessage, history: tuple[Exchange, ...]) -> _Found:
         started = time.perf_counter()
-        question = clean(message.text[: 4 * MAX_QUESTION_CHARS])[:MAX_QUESTION_CHARS]
+        question = clean(message.text)[:MAX_QUESTION_CHARS]
         if hides_text(message.text):
             logger.warning("message %s carries invisible text; it was removed from what the model sees", message.message_id)
         if not (message.for_bot and says_something(question)):

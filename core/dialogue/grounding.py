@@ -23,9 +23,9 @@ _UNIT = re.compile(
     r"(?P<said>[^\n]+?(?:[.!?。！？]+(?:\s*\[\d{1,2}\])*(?=\s|$)|(?=\n|$)))"
 )
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 # A name with a dot and letters behind it, with its path: example.com/pay, whether or not anything makes it a link.
-_HOST = re.compile(r"(?:[\w-]+\.)+[^\W\d_]{2,}")
+_HOST = re.compile(r"(?:[\w-]{1,63}\.){1,10}[^\W\d_]{2,}")
 _PATH = re.compile(_HOST.pattern + r"/[^\s<>\"'`\]]*[^\s<>\"'`\].,;:!?)]")
 _MARKS = re.compile(r"[*`]+|\\(?=[!-/:-@\[-`{-~])")  # what Markdown takes away: "evil\.com" is read as an address
 _NEGATIONS = frozenset("not no never cannot nor none without t".split())  # t: can't, don't
