@@ -159,7 +159,8 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 
 def _downloaded(model_id: str, model_dir: Path, report: Callable[[str], None]) -> Path:
-    from huggingface_hub import snapshot_download
+    from httpx import HTTPError
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     folder = _hub_folder(model_id, model_dir)
@@ -168,9 +169,10 @@ def _downloaded(model_id: str, model_dir: Path, report: Callable[[str], None]) -
     partial = folder.with_name(folder.name + ".part")  # a download that was cut off goes on here and is never taken for a model
     report(f"Downloading {model_id} from the hub, once")
     try:
-        snapshot_download(model_id, local_dir=partial, allow_patterns=list(_ONLY_SAFE), etag_timeout=_HUB_SECONDS)
+        revision = HfApi().model_info(model_id, timeout=_HUB_SECONDS).sha  # without it, a part on disk passes for all when offline
+        snapshot_download(model_id, revision=revision, local_dir=partial, allow_patterns=list(_ONLY_SAFE), etag_timeout=_HUB_SECONDS)
         partial.rename(folder)
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, HTTPError, OSError) as error:
         raise ModelError(
             f"{model_id!r} is no local folder, no installed package carries it, and the hub did not give it "
             f"({error.__class__.__name__}). Check the name and the network, or name a local folder."
