@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,7 @@ import migrations
 from core.errors import StorageError
 
 _SQLITE_PRAGMAS = (
-    "PRAGMA busy_timeout=5000",  # first: changing the journal mode needs the lock, too
-    "PRAGMA journal_mode=WAL",
+    "PRAGMA busy_timeout=5000",
     "PRAGMA synchronous=FULL",  # an accepted message survives a power cut
     "PRAGMA foreign_keys=ON",
 )
@@ -130,6 +130,8 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     cursor = dbapi_connection.cursor()
     for pragma in _SQLITE_PRAGMAS:
         cursor.execute(pragma)
+    with suppress(sqlite3.OperationalError):  # SQLite does not wait here; the mode belongs to the file, and who holds the lock sets it
+        cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()
 
 
