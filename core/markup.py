@@ -16,6 +16,11 @@ from markdown_it.tree import SyntaxTreeNode
 
 URL = re.compile(r"https?://[^\s<>\"'`\]]*[^\s<>\"'`\].,;:!?)]", re.IGNORECASE)
 
+# What would be read as a mark inside a line: ticks, stars, brackets that make a link or define one, entities, e-mail in <>.
+_SPECIAL = re.compile(r"[`*]|(?<=\])[(:\[]|\\(?=[!-/:-@\[-`{-~]|\Z)|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|<(?=[^\s<>]*[:@])")
+# What would make a line of words a heading, a list, a quote, a rule or a fence.
+_BLOCK_START = re.compile(r"(?m)^(\s*(?:\d{1,9}(?=[.)](?:\s|$)))?)((?<=\d)[.)]|#(?=#{0,5}(?:\s|$))|>|[-+](?=\s|$)|[-=](?=[-= ]*$)|~(?=~~))")
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -145,10 +150,10 @@ def _inlines(node: SyntaxTreeNode, allowed: frozenset[str]) -> Iterator[Inline]:
 def _link(node: SyntaxTreeNode, allowed: frozenset[str]) -> Iterator[Inline]:
     url = str(node.attrs.get("href", ""))
     children = tuple(_inlines(node, frozenset()))
-    if url in allowed:
-        yield Link(children, url)
-        return
     shown = "".join(child.text for child in children if isinstance(child, Text | Code))
+    if url in allowed:
+        yield Link((Text(url),) if shown == url else children, url)
+        return
     if shown and shown != url:
         yield Text(shown + " ")
     yield Code(url)
@@ -185,13 +190,14 @@ def _item_markdown(item: tuple[Block, ...], number: int | None) -> str:
 
 
 def _inline_markdown(children: tuple[Inline, ...]) -> str:
-    return "".join(_one_inline_markdown(child) for child in children)
+    text = "".join(_one_inline_markdown(child) for child in children)
+    return _BLOCK_START.sub(r"\1\\\2", text)
 
 
 def _one_inline_markdown(child: Inline) -> str:
     match child:
         case Text(text):
-            return re.sub(r"([`*]|(?<=\])\()", r"\\\1", text)
+            return _SPECIAL.sub(r"\\\g<0>", text)
         case Code(text):
             ticks = _fence(text, 1)
             pad = " " if text.startswith("`") or text.endswith("`") else ""
@@ -200,7 +206,7 @@ def _one_inline_markdown(child: Inline) -> str:
             mark = "**" if strong else "*"
             return mark + _inline_markdown(inner) + mark
         case Link(inner, url):
-            return f"<{url}>" if inner == (Text(url),) else f"[{_inline_markdown(inner)}]({url})"
+            return f"<{url}>" if inner == (Text(url),) else f"[{_inline_markdown(inner)}](<{url}>)"
         case Break():
             return "\n"
 

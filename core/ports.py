@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -72,7 +72,7 @@ class Generator(Protocol):
         """Load the model now instead of with the first prompt. Raises `ModelError` when it cannot be loaded."""
         ...
 
-    def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[str | Generation]:
+    def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
         """Yield pieces of text as they are written, then one `Generation`. Closing the iterator cancels the work."""
         ...
 

@@ -17,13 +17,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _TAGS = re.compile("[\U000e0000-\U000e007f]")
+_REGION_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f")  # England, Scotland, Wales
 _INVISIBLE = re.compile(
-    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2064\u206a-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0100-\U000e01ef]"
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0080-\U000e0fff]"
 )
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"\w+")
 _PRONOUNCEABLE = re.compile(r"[^\W_]")
-_CHAT_TOKEN = re.compile(r"<(?=\|[^<>]{0,40}\|>|/?s>|/?(?:start|end)_of_\w+>|/?(?:im|eot|bos|eos|pad|unk)\b[^<>]{0,20}>)|\[(?=/?INST\])")
+_CHAT_TOKEN = re.compile(r"<(?=\|[^<>]{0,40}\|>|/?s>|/?(?:start|end)_of_\w+>|/?(?:im_\w+|eot|[be]os|pad|unk)\b[^<>]{0,20}>)|\[(?=/?INST\])")
 # Letters that look Latin, folded only inside words that also hold a Latin letter.
 _LOOKALIKES = str.maketrans("аеорсухіјѕԁԛԝАВЕКМНОРСТХІЈЅαορνιΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aeopcyxijsdqwABEKMHOPCTXIJSaopviABEZHIKMNOPTYX")
 
@@ -42,12 +43,16 @@ def fold(text: str) -> str:
     """
     text = _INVISIBLE.sub("", _TAGS.sub("", clean(text)))
     text = unicodedata.normalize("NFKC", text)
-    return _SPACE.sub(" ", _WORD.sub(_fold_lookalikes, text)).strip()
+    text = unicodedata.normalize("NFKC", _WORD.sub(_fold_lookalikes, text))
+    return _SPACE.sub(" ", text).strip()
 
 
 def hides_text(text: str) -> bool:
-    """Tell whether `text` carries characters of the Unicode tag block: invisible instructions, never typed by a person."""
-    return _TAGS.search(text) is not None
+    """Tell whether `text` carries characters of the Unicode tag block: invisible instructions, never typed by a person.
+
+    The flags of England, Scotland and Wales are spelled with them and hide nothing.
+    """
+    return _TAGS.search(_REGION_FLAG.sub("", text)) is not None
 
 
 def says_something(text: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from core import prompting
@@ -103,7 +104,7 @@ class Engine:
 
     async def _look(self, message: InboundMessage, history: tuple[Exchange, ...]) -> _Found:
         started = time.perf_counter()
-        question = clean(message.text[: 4 * MAX_QUESTION_CHARS])[:MAX_QUESTION_CHARS]
+        question = clean(message.text)[:MAX_QUESTION_CHARS]
         if hides_text(message.text):
             logger.warning("message %s carries invisible text; it was removed from what the model sees", message.message_id)
         if not (message.for_bot and says_something(question)):
@@ -149,12 +150,12 @@ class Engine:
         hits = self._worth_reading(found.retrieval.hits)
         prompt = prompting.build(found.question, tuple(hit.passage for hit in hits), found.history)
         generation = await self._generate(prompt, preview)
-        if prompting.abstains(generation.text):
+        if generation is not None and prompting.abstains(generation.text):
             return replace(self._no_answer(Reason.LOW_CONFIDENCE), model=generation.model_version, usage=generation.usage)
-        grounded, reason = ground(generation, prompt), Reason.COMPOSED
-        if grounded is None:
+        grounded, reason = ground(generation, prompt) if generation else None, Reason.COMPOSED
+        if generation is None or grounded is None:
             quote = await _finish(self._quoting, prompt, self._limits)
-            grounded, reason = Grounded(quote.text, prompt.passages[:1]), Reason.QUOTED
+            generation, grounded, reason = generation or quote, Grounded(quote.text, prompt.passages[:1]), Reason.QUOTED
         cited = tuple(hit for passage in grounded.passages for hit in hits if hit.passage == passage)
         usage, model = generation.usage, generation.model_version
         return _Said(Decision.ANSWER, reason, grounded.text, cited, model, usage, _milliseconds(started))
@@ -163,13 +164,14 @@ class Engine:
         """The best hit and those that may well matter too: a distant passage only misleads a small model."""
         return tuple(hit for hit in hits if hit is hits[0] or hit.score >= self._thresholds.candidate)[: prompting.MAX_PASSAGES]
 
-    async def _generate(self, prompt: Prompt, preview: Preview) -> Generation:
+    async def _generate(self, prompt: Prompt, preview: Preview) -> Generation | None:
+        """Return what the model wrote, None when it failed."""
         try:
             async with asyncio.timeout(GENERATION_SECONDS):
                 return await _finish(self._generator, prompt, self._limits, _Shown(prompt, preview).add)
         except (ModelError, TimeoutError) as error:
             logger.error("the model failed, the best passage is quoted instead: %s", error)
-            return await _finish(self._quoting, prompt, self._limits)
+            return None
 
     def _no_answer(self, reason: Reason) -> _Said:
         return _Said(Decision.HANDOFF, reason, wording.hand_over(wording.NO_ANSWER, self._contact))
@@ -216,10 +218,11 @@ class _Shown:
 
 
 async def _finish(generator: Generator, prompt: Prompt, limits: Limits, show: Preview = no_preview) -> Generation:
-    async for piece in generator.stream(prompt, limits):
-        if isinstance(piece, Generation):
-            return piece
-        await show(piece)
+    async with aclosing(generator.stream(prompt, limits)) as pieces:  # a caller that goes away frees its place at once
+        async for piece in pieces:
+            if isinstance(piece, Generation):
+                return piece
+            await show(piece)
     raise ModelError(f"{generator.version} ended without a result")
 
 

@@ -31,8 +31,6 @@ def routing_figures(routed: Sequence[Routed]) -> dict[str, Any]:
 
     MCC is the multi-class one (Gorodkin 2004) over labels, out of scope being one of them.
     """
-    from sklearn.metrics import matthews_corrcoef
-
     right = [one.given == one.expected for one in routed]
     answered = [one for one in routed if one.answered]
     in_scope = [one for one in routed if one.expected is not None]
@@ -43,7 +41,7 @@ def routing_figures(routed: Sequence[Routed]) -> dict[str, Any]:
         "accuracy": _mean(right),
         "in_scope_accuracy": _mean([one.given == one.expected for one in in_scope]),
         "out_of_scope_recall": _mean([one.given is None for one in outside]),
-        "mcc": float(matthews_corrcoef(*zip(*labels, strict=True))) if labels else 0.0,
+        "mcc": _correlation(labels),
         "coverage": len(answered) / max(len(routed), 1),
         "precision": _mean([one.given == one.expected for one in answered]),
         "calibration_error": _calibration_error(routed),
@@ -57,6 +55,14 @@ def detection_figures(expected: Sequence[bool], found: Sequence[bool]) -> dict[s
     precision, recall = hits / max(sum(found), 1), hits / max(sum(expected), 1)
     f1 = 2 * precision * recall / max(precision + recall, 1e-9)
     return {"n": len(expected), "positives": sum(expected), "precision": precision, "recall": recall, "f1": f1}
+
+
+def _correlation(labels: Sequence[tuple[str, str]]) -> float:
+    from sklearn.metrics import matthews_corrcoef
+
+    if len({label for pair in labels for label in pair}) < 2:
+        return 0.0  # undefined; sklearn warns
+    return float(matthews_corrcoef(*zip(*labels, strict=True)))
 
 
 def _mean(flags: Sequence[bool]) -> float | None:

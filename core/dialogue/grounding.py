@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass
 
@@ -22,7 +23,12 @@ _UNIT = re.compile(
     r"(?P<said>[^\n]+?(?:[.!?。！？]+(?:\s*\[\d{1,2}\])*(?=\s|$)|(?=\n|$)))"
 )
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+# A name with a dot and letters behind it, with its path: example.com/pay, whether or not anything makes it a link.
+_HOST = re.compile(r"(?:[\w-]{1,63}\.){1,10}[^\W\d_]{2,}")
+_PATH = re.compile(_HOST.pattern + r"/[^\s<>\"'`\]]*[^\s<>\"'`\].,;:!?)]")
+_MARKS = re.compile(r"[*`]+|\\(?=[!-/:-@\[-`{-~])")  # what Markdown takes away: "evil\.com" is read as an address
+_NEGATIONS = frozenset("not no never cannot nor none without t".split())  # t: can't, don't
 _STOP_WORDS = frozenset(
     "a an and are as at be been but by can could did do does for from had has have how i if in into is it its may might must no not "
     "of on or our should so than that the their them then there these they this those to was we were what when where which who will "
@@ -50,7 +56,7 @@ class _Unit:
 def ground(generation: Generation, prompt: Prompt) -> Grounded | None:
     """Return the generated answer with checked and renumbered citations, or None when any of it is not backed by a passage."""
     found = list(_UNIT.finditer(clean(generation.text)))
-    if generation.finish_reason == "length" and found and not found[-1]["said"].endswith((".", "!", "?", "]")):
+    if generation.finish_reason == "length" and found and not found[-1]["said"].endswith((*".!?]。！？",)):
         found.pop()
     units = _backed_units(found, prompt)
     if not units or all(unit.passage is None for unit in units) or _leaks(generation.text, prompt.system):
@@ -59,7 +65,11 @@ def ground(generation: Generation, prompt: Prompt) -> Grounded | None:
 
 
 def finished_sentences(text: str) -> list[str]:
-    """Return the finished prose sentences at the start of a text that is still growing; none once it holds code."""
+    """Return the finished prose sentences at the start of a text that is still growing; none once it holds code.
+
+    A sentence is finished when something follows it: "1." may yet become the number of a list.
+    """
+    text = clean(text)
     if "```" in text:
         return []
     return [unit.group() for unit in _UNIT.finditer(text) if unit.end() < len(text)]
@@ -100,7 +110,7 @@ def _backed_units(found: list[re.Match[str]], prompt: Prompt) -> list[_Unit]:
 
 def _leads_in(line: str) -> bool:
     """A few words before a list, such as "Do this:", state nothing."""
-    return line.endswith(":") and len(words(line)) <= 5 and not _NUMBER.search(line)
+    return line.endswith(":") and len(words(line)) <= 5 and not _exact(_read(line))
 
 
 def _backer(bare: str, said: str, prompt: Prompt) -> int | None:
@@ -112,15 +122,38 @@ def _backer(bare: str, said: str, prompt: Prompt) -> int | None:
 
 
 def _backs(sentence: str, passage: Passage, question: str) -> bool:
-    source = f"{passage.title}\n{passage.text}\n{passage.url or ''}"
-    folded, asked = fold(source), fold(question)
-    exact = [*_NUMBER.findall(fold(sentence)), *_MAIL.findall(sentence), *markup.URL.findall(sentence)]
-    if any(piece not in folded and not (piece.isdigit() and piece in asked) for piece in exact):
+    source, read = _read(f"{passage.text}\n{passage.title}\n{passage.url or ''}"), _read(sentence)
+    known = _exact(source)
+    if not any(piece[0].isdigit() for piece in known):
+        known |= set(_NUMBER.findall(fold(question)))  # "add 5 users" may be repeated, unless the passage has its own numbers
+    if not _exact(read) <= known:
         return False
     held = {_stem(word) for word in words(source)}
-    said = [_stem(word) for word in words(sentence)]
+    said = [_stem(word) for word in words(read)]
+    if _negates(said) != _negates(_closest(said, passage)):
+        return False
     new = [word for word in said if word not in _STOP_WORDS and word not in {_stem(word) for word in words(question)}]
     return bool(new) and _share(said, held) >= MIN_OVERLAP and _share(new, held) >= MIN_NEW_OVERLAP
+
+
+def _read(text: str) -> str:
+    """Return `text` as a reader sees it: without the marks, escapes and entities of Markdown."""
+    return "\n".join(fold(html.unescape(_MARKS.sub("", line))) for line in text.split("\n"))
+
+
+def _exact(text: str) -> set[str]:
+    """Return what must be copied and not paraphrased: numbers, e-mail addresses and links."""
+    return {piece for pattern in (_NUMBER, _MAIL, markup.URL, _HOST, _PATH) for piece in pattern.findall(text.lower())}
+
+
+def _negates(said: list[str]) -> bool:
+    return not _NEGATIONS.isdisjoint(said)
+
+
+def _closest(said: list[str], passage: Passage) -> list[str]:
+    """Return the words of the sentence of `passage` that shares most words with `said`: "not" must be in both or in neither."""
+    sentences = [words(_read(unit["said"])) for text in (passage.text, passage.title) for unit in _UNIT.finditer(text)]
+    return max(sentences, key=lambda sentence: _share(said, {_stem(word) for word in sentence}), default=[])
 
 
 def _share(said: list[str], held: set[str]) -> float:

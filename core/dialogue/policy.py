@@ -35,7 +35,7 @@ def decide(hits: tuple[Hit, ...], thresholds: Thresholds) -> tuple[Decision, Rea
         return Decision.DIRECT, Reason.CONFIDENT
     if best >= thresholds.answer:
         return Decision.ANSWER, Reason.COMPOSED
-    if sum(hit.score for hit in hits[:2]) >= thresholds.clarify:
+    if candidates(hits, thresholds) and sum(hit.score for hit in hits[:2]) >= thresholds.clarify:
         return Decision.CLARIFY, Reason.CLOSE_CANDIDATES
     return Decision.HANDOFF, Reason.LOW_CONFIDENCE
 

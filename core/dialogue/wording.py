@@ -18,17 +18,17 @@ CUT = f"(Your message was very long. I read its first {MAX_QUESTION_CHARS:,} cha
 
 _SMALL_TALK = (
     (GREETING, r"(?:hi+|hello|hey+|hiya|howdy|yo|greetings|good (?:morning|afternoon|evening|day)|hallo|guten (?:tag|morgen)"
-               r"|bonjour|salut|hola|buenos dias|ciao|ola|namaste|你好|こんにちは|안녕하세요)"
+               r"|bonjour|salut|hola|buenos d[ií]as|ciao|ol[aá]|namaste|你好|こんにちは|안녕하세요)"
                r"(?: (?:there|all|everyone|team|bot|frontdesk))?"),
     (THANKS, r"(?:ok(?:ay)?,? )?(?:many )?(?:thanks?|thx|ty|thank you|cheers|danke|merci|gracias|grazie|obrigado|ありがとう|谢谢)"
              r"(?: (?:a lot|so much|very much|you|again|for (?:your|the) help|that helped|that'?s all))*"),
-    (FAREWELL, r"(?:good ?bye|bye(?:[ -]bye)?|see you(?: later)?|cu|ciao|tschüss|au revoir|adios)"),
+    (FAREWELL, r"(?:good ?bye|bye(?:[ -]bye)?|see you(?: later)?|cu|ciao|tschüss|au revoir|adi[oó]s)"),
 )  # fmt: skip
 
 
 def small_talk(question: str) -> str | None:
     """Return the reply to a greeting, thanks or farewell that says nothing else."""
-    said = re.sub(r"[^\w' ]+", " ", fold(question).lower()).strip()
+    said = re.sub(r"[^\w' ]+", " ", fold(question).lower().replace("’", "'")).strip()
     for reply, pattern in _SMALL_TALK:
         if re.fullmatch(pattern, " ".join(said.split())):
             return reply

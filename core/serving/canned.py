@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from core.domain import Generation, Limits, Prompt, Usage
 
@@ -22,7 +22,7 @@ class CannedGenerator:
         """Add to what will be said."""
         self._script.extend(script)
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[str | Generation]:
+    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
         """See `Generator.stream`; one piece per word."""
         self.prompts.append(prompt)
         said = self._script.popleft()

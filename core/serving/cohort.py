@@ -48,6 +48,8 @@ class CohortHost:
             cohort = [request for request in [first, *self._others()] if not request.cancelled]
             if cohort:
                 self._run(cohort)
+        for request in self._others():
+            request.end(RuntimeError("the model was closed"))
 
     def _others(self) -> list[Request]:
         others: list[Request] = []
@@ -64,9 +66,9 @@ class CohortHost:
 
     def _run(self, cohort: list[Request]) -> None:
         rows = _Rows(cohort, end_tokens(self._model, self._tokenizer))
-        inputs = self._tokenizer.pad({"input_ids": [request.input_ids for request in cohort]}, return_tensors="pt")
         lookup: dict[str, Any] = {"prompt_lookup_num_tokens": _LOOKUP_TOKENS} if len(cohort) == 1 else {}
         try:
+            inputs = self._tokenizer.pad({"input_ids": [request.input_ids for request in cohort]}, return_tensors="pt")
             with torch.inference_mode():
                 self._model.generate(
                     **inputs.to(self._model.device),
@@ -77,7 +79,7 @@ class CohortHost:
                     **lookup,
                 )
             rows.finish()
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # whatever it is, the thread must live for the next cohort
             rows.fail(error)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from core.domain import Generation, Limits, Prompt
 
@@ -17,7 +17,7 @@ class ExtractiveGenerator:
     version = "extractive"
     is_open = True
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[str | Generation]:
+    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
         """See `Generator.stream`. The prompt must hold at least one passage."""
         text = f"{quote(prompt.passages[0].text)} [1]"
         yield text

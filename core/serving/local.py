@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +16,7 @@ from core.serving.weights import Weights
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_SAMPLE: list[Message] = [{"role": role, "content": "x"} for role in ("system", "user", "assistant", "user")]
 _UNFINISHED = "\ufffd"  # what a tokenizer shows for half a character
 
 
@@ -85,7 +86,7 @@ class LocalGenerator:
         """See `Generator.open`."""
         await self._open()
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[str | Generation]:
+    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
         """See `Generator.stream`. Raises `ModelError` when the model cannot be opened or fails."""
         host, tokenizer = await self._open()
         input_ids = _encode(tokenizer, messages(prompt))
@@ -139,8 +140,10 @@ def _encode(tokenizer: PreTrainedTokenizerBase, chat: list[Message]) -> list[int
 
 
 def _without_control(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    for token in tokenizer.all_special_tokens:
-        text = text.replace(token, f"{token[0]} {token[1:]}")
+    # Added tokens count too: <think> and <tool_call> of Qwen steer the model although they are not "special".
+    for token in {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}:
+        if len(token.strip()) > 1:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
     return text
 
 
@@ -163,7 +166,9 @@ def _load(weights: Weights, device: str) -> tuple[Host, PreTrainedTokenizerBase]
         options = {"dtype": dtype, "local_files_only": True, "use_safetensors": True}
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(weights.folder, **options)
         model = model.to(target).eval()
-    except (OSError, ValueError, RuntimeError) as error:
+        tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token  # Llama and others name none
+        _encode(tokenizer, _SAMPLE)  # a missing or refusing chat template is found now and not with the first question
+    except Exception as error:  # the libraries raise anything: a Rust error for cut-off weights, Jinja's for a template
         raise ModelError(f"The model in {weights.folder} cannot be opened on {target}: {error}") from error
     return (ContinuousHost if target == "cuda" else CohortHost)(model, tokenizer), tokenizer
 

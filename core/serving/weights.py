@@ -62,8 +62,9 @@ class Weights:
 
     def verify(self) -> None:
         """Raise `ModelError` when a converted file was damaged since (0.5 s per GB)."""
-        if self.sha256 is not None and _sha256(self.folder / "model.safetensors") != self.sha256:
-            raise ModelError(f"{self.folder} is damaged (SHA-256 differs). Delete the folder; it is made again.")
+        weights = self.folder / "model.safetensors"
+        if self.sha256 is not None and (not weights.is_file() or _sha256(weights) != self.sha256):
+            raise _damaged(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,15 @@ def _converted(found: _Found, model_dir: Path, report: Callable[[str], None]) ->
         report(f"Converting {found.version} to safetensors, once (about 20 s)")
         found.checked()
         _convert(found.path, folder)
-    recorded = json.loads((folder / "frontdesk.json").read_text(encoding="utf-8"))
-    return Weights(folder, found.version, recorded["sha256"])
+    try:
+        recorded = json.loads((folder / "frontdesk.json").read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise _damaged(folder) from error
+    return Weights(folder, found.version, recorded)
+
+
+def _damaged(folder: Path) -> ModelError:
+    return ModelError(f"{folder} is damaged (SHA-256 differs). Delete the folder; it is made again.")
 
 
 def _convert(gguf: Path, folder: Path) -> None:
@@ -151,16 +159,20 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 
 def _downloaded(model_id: str, model_dir: Path, report: Callable[[str], None]) -> Path:
-    from huggingface_hub import snapshot_download
+    from httpx import HTTPError
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     folder = _hub_folder(model_id, model_dir)
-    if (folder / "config.json").exists():
+    if folder.is_dir():
         return folder
+    partial = folder.with_name(folder.name + ".part")  # a download that was cut off goes on here and is never taken for a model
     report(f"Downloading {model_id} from the hub, once")
     try:
-        snapshot_download(model_id, local_dir=folder, allow_patterns=list(_ONLY_SAFE), etag_timeout=_HUB_SECONDS)
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        revision = HfApi().model_info(model_id, timeout=_HUB_SECONDS).sha  # without it, a part on disk passes for all when offline
+        snapshot_download(model_id, revision=revision, local_dir=partial, allow_patterns=list(_ONLY_SAFE), etag_timeout=_HUB_SECONDS)
+        partial.rename(folder)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, HTTPError, OSError) as error:
         raise ModelError(
             f"{model_id!r} is no local folder, no installed package carries it, and the hub did not give it "
             f"({error.__class__.__name__}). Check the name and the network, or name a local folder."

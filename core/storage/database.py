@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ import migrations
 from core.errors import StorageError
 
 _SQLITE_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",  # an accepted message survives a power cut
     "PRAGMA busy_timeout=5000",
+    "PRAGMA synchronous=FULL",  # an accepted message survives a power cut
     "PRAGMA foreign_keys=ON",
 )
+_UPGRADE_LOCK = 5_203_817  # any number that nothing else locks
 
 
 class Database:
@@ -39,13 +40,13 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction that only reads."""
-        async with _translated(), self.engine.connect() as connection, connection.begin():
+        async with self._connection() as connection, connection.begin():
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction that is committed at the end, or undone by an exception."""
-        async with _translated(), self.engine.connect() as connection:
+        async with self._connection() as connection:
             await connection.execution_options(frontdesk_write=True)
             async with connection.begin():
                 yield connection
@@ -74,6 +75,26 @@ class Database:
         """Close every connection."""
         await self.engine.dispose()
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        with _translated():
+            connection = await self._connect()
+            try:
+                yield connection
+            finally:
+                await connection.close()
+
+    async def _connect(self) -> AsyncConnection:
+        # Only here do these mean the database: inside a transaction they are the caller's own, such as a file that cannot be read.
+        try:
+            return await self.engine.connect()
+        except (TimeoutError, OSError) as error:
+            raise StorageError(
+                f"The database does not answer ({error.__class__.__name__}). Check database_url and that it runs."
+            ) from error
+        except TypeError as error:
+            raise StorageError(f"database_url has an option that the driver does not know: {error}") from error
+
 
 def newest_revision() -> str | None:
     """Return the newest migration shipped with this version."""
@@ -83,8 +104,8 @@ def newest_revision() -> str | None:
 def _engine(url: str) -> AsyncEngine:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise StorageError("database_url cannot be read. Examples: sqlite:///data/frontdesk.db, postgresql://user@host/name") from error
+    except (ArgumentError, ValueError):  # a ValueError quotes what it took for the port, which may be the password
+        raise StorageError("database_url cannot be read. Examples: sqlite:///data/frontdesk.db, postgresql://user@host/name") from None
     if parsed.get_backend_name() == "postgresql":
         return create_async_engine(parsed.set(drivername="postgresql+asyncpg"), pool_pre_ping=True)
     if parsed.get_backend_name() != "sqlite":
@@ -109,6 +130,8 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     cursor = dbapi_connection.cursor()
     for pragma in _SQLITE_PRAGMAS:
         cursor.execute(pragma)
+    with suppress(sqlite3.OperationalError):  # SQLite does not wait here; the mode belongs to the file, and who holds the lock sets it
+        cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()
 
 
@@ -118,12 +141,10 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+@contextmanager
+def _translated() -> Iterator[None]:
     try:
         yield
-    except (TimeoutError, OSError) as error:
-        raise StorageError(f"The database does not answer ({error.__class__.__name__}). Check database_url and that it runs.") from error
     except DBAPIError as error:
         raise StorageError(f"The database refused: {error.orig}. If tables are missing, run: frontdesk db upgrade") from error
     except SQLAlchemyError as error:
@@ -132,11 +153,13 @@ async def _translated() -> AsyncIterator[None]:
 
 def _alembic_config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
     return config
 
 
 def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":  # processes that start together upgrade one after the other, as on SQLite
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
     config = _alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,7 +18,6 @@ from core.ports import Release, SourceImport
 from core.storage.database import Database
 from core.storage.tables import activations, passages, releases
 
-T = TypeVar("T")
 _BATCH = 500  # rows per statement: 13 columns stay far below SQLite's 32,766 parameters
 _CONTENT = tuple(column for column in passages.c if column.name not in ("knowledge", "source", "import_id", "updated_at"))
 
@@ -105,10 +104,11 @@ class SqlKnowledgeStore:
         await connection.execute(statement, [_row(passage) | shared for passage in rows])
 
 
-def _batches(values: Iterable[T]) -> Iterator[list[T]]:
+def _batches(values: Iterable[Passage]) -> Iterator[list[Passage]]:
+    """Yield the passages in batches; of two with one id the last one."""
     iterator = iter(values)
     while batch := list(islice(iterator, _BATCH)):
-        yield batch
+        yield list({passage.passage_id: passage for passage in batch}.values())
 
 
 def _row(passage: Passage) -> dict[str, Any]:

@@ -94,4 +94,4 @@ class MemoryKnowledgeStore:
 
     async def names(self) -> tuple[str, ...]:
         """See `KnowledgeStore.names`."""
-        return tuple(sorted({*self._passages, *self._releases}))
+        return tuple(sorted({name for kept in (self._passages, self._releases) for name, rows in kept.items() if rows}))
