@@ -34,7 +34,9 @@ class Batcher(Generic[Item, Result]):
         await asyncio.sleep(0)  # let every task that is ready now join the first batch
         while self._waiting:
             batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
-            await self._run([(item, future) for item, future in batch if not future.cancelled()])
+            wanted = [(item, future) for item, future in batch if not future.cancelled()]
+            if wanted:
+                await self._run(wanted)
 
     async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         loop = asyncio.get_running_loop()

@@ -103,14 +103,25 @@ def load(path: Path) -> Snapshot:
     return Snapshot(manifest, passages, index, Ranker(index, LexicalIndex.load(path / _WORDS, index.rows), owner_of))
 
 
+def is_sound(path: Path) -> bool:
+    """Tell whether there is a snapshot that can be opened."""
+    try:
+        load(path)
+    except SnapshotError:
+        return False
+    return True
+
+
 def read_manifest(path: Path) -> Manifest:
     """Return the manifest of a snapshot without opening the rest."""
     try:
         fields: dict[str, Any] = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
         if fields["format"] != _FORMAT:
             raise SnapshotError(f"{path} has format {fields['format']}, this version reads {_FORMAT}. Publish again.")
+        if not {_PASSAGES, _VECTORS} <= dict(fields["files"]).keys():
+            raise ValueError("it lists no checksum of the passages and vectors")
         return Manifest(**fields | {"calibration": Calibration(**fields["calibration"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SnapshotError(f"{path / _MANIFEST} cannot be read: {error}. Publish again: frontdesk knowledge publish") from error
 
 
@@ -161,8 +172,12 @@ def _sync(folder: Path) -> None:
 
 
 def _publish(staging: Path, target: Path) -> Path:
-    if target.exists():  # the same content was published before: both are equal, keep the one in use
-        return target
+    if target.exists():
+        if is_sound(target):  # the same content was published before: both are equal, keep the one in use
+            return target
+        damaged = Path(tempfile.mkdtemp(prefix=".staging-", dir=target.parent))
+        target.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
     staging.chmod(0o755)
     staging.rename(target)
     return target
