@@ -41,11 +41,11 @@ class Batcher(Generic[Item, Result]):
     async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            results = await loop.run_in_executor(self._thread, self._work, [item for item, _ in batch])
+            outcomes: list[Result | Exception] = list(await loop.run_in_executor(self._thread, self._work, [item for item, _ in batch]))
+            if len(outcomes) != len(batch):
+                raise ValueError(f"{len(batch)} items gave {len(outcomes)} results")
         except Exception as error:  # handed to every caller, who asked for this work
-            outcomes: list[Result | Exception] = [error] * len(batch)
-        else:
-            outcomes = list(results)
+            outcomes = [error] * len(batch)
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             _settle(future, outcome)
 
