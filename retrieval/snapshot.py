@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,22 +72,13 @@ def write(
     index: FaissIndex, lexical: LexicalIndex, calibration: Calibration,
 ) -> Path:  # fmt: skip
     """Write a snapshot as `folder`/`version`, complete or not at all, and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
-    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=folder))
     try:
-        (staging / _PASSAGES).write_text("".join(_line(passage) for passage in passages), encoding="utf-8")
-        index.save(staging / _VECTORS)
-        lexical.save(staging / _WORDS)
-        files = {str(path.relative_to(staging)): _sha256(path) for path in _files(staging)}
-        manifest = Manifest(_FORMAT, version, knowledge, embedder_version, index.dimension, index.rows, len(passages), calibration, files)
-        (staging / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
-        _sync(staging)
-        return _publish(staging, folder / version)
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        with _staging(folder) as staging:
+            return _fill(staging, folder / version, knowledge, embedder_version, passages, index, lexical, calibration)
     except OSError as error:
         raise SnapshotError(f"The snapshot cannot be written to {folder}: {error}. Nothing was changed.") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def load(path: Path) -> Snapshot:
@@ -169,6 +161,29 @@ def _sync(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=folder))
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _fill(
+    staging: Path, target: Path, knowledge: str, embedder_version: str, passages: Sequence[Passage],
+    index: FaissIndex, lexical: LexicalIndex, calibration: Calibration,
+) -> Path:  # fmt: skip
+    (staging / _PASSAGES).write_text("".join(_line(passage) for passage in passages), encoding="utf-8")
+    index.save(staging / _VECTORS)
+    lexical.save(staging / _WORDS)
+    files = {str(path.relative_to(staging)): _sha256(path) for path in _files(staging)}
+    manifest = Manifest(_FORMAT, target.name, knowledge, embedder_version, index.dimension, index.rows, len(passages), calibration, files)
+    (staging / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
+    _sync(staging)
+    return _publish(staging, target)
 
 
 def _publish(staging: Path, target: Path) -> Path:

@@ -109,7 +109,7 @@ def test_a_sentence_of_500_words_is_cut_between_words() -> None:
     sentence = [f"w{n}" for n in range(500)]
     found = [passage.text.split() for passage in passages("# A\n" + " ".join(sentence))]
     assert [len(words) for words in found] == [220, 220, 60]
-    assert sum(found, []) == sentence
+    assert [word for words in found for word in words] == sentence
 
 
 def test_long_code_keeps_its_lines_when_it_is_cut() -> None:

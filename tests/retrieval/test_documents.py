@@ -79,7 +79,7 @@ def test_a_folder_gives_its_readable_files_in_order_with_names_inside_it(tmp_pat
 
 
 def test_a_missing_path_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(KnowledgeError, match="gone.csv: there is no such file or folder"):
+    with pytest.raises(KnowledgeError, match=r"gone.csv: there is no such file or folder"):
         list(documents.find([tmp_path / "gone.csv"]))
 
 
@@ -93,7 +93,7 @@ def test_a_named_file_of_an_unknown_kind_is_an_error_that_lists_the_known_ones(t
 def test_a_file_name_that_is_not_utf_8_is_refused_with_a_request_to_rename_it(tmp_path: Path, named: bool) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.md"))
     path.write_text("# A\ntext")
-    with pytest.raises(KnowledgeError, match="not UTF-8. Rename it"):
+    with pytest.raises(KnowledgeError, match=r"not UTF-8. Rename it"):
         list(documents.find([path if named else tmp_path]))
 
 
@@ -124,7 +124,7 @@ def test_strict_takes_a_row_with_a_warning(tmp_path: Path) -> None:
 
 def test_more_bad_rows_than_good_ones_refuse_the_file(tmp_path: Path) -> None:
     rows = ["q,a"] + ["broken"] * 20
-    with pytest.raises(KnowledgeError, match="20 of 21 rows are bad"):
+    with pytest.raises(KnowledgeError, match=r"20 of 21 rows are bad"):
         read(tmp_path, "a.csv", "\n".join(["question,answer", *rows]))
 
 
@@ -241,13 +241,13 @@ def test_bad_input_16_ordinary_support_text_raises_no_warning(tmp_path: Path, te
 
 
 def test_bad_input_66_a_cp1252_file_is_refused_with_the_line_and_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(KnowledgeError, match="line 3 is neither UTF-8 nor UTF-16. Save the file as UTF-8"):
+    with pytest.raises(KnowledgeError, match=r"line 3 is neither UTF-8 nor UTF-16. Save the file as UTF-8"):
         read(tmp_path, "a.csv", "question,answer\nq,a\nWo ist das Café?,hier\n".encode("cp1252"))
 
 
 @pytest.mark.parametrize("tail", [b"x", b"\x00\xd8"])
 def test_bad_input_66_a_damaged_utf_16_file_is_refused(tmp_path: Path, tail: bytes) -> None:
-    with pytest.raises(KnowledgeError, match="neither UTF-8 nor UTF-16"):
+    with pytest.raises(KnowledgeError, match=r"neither UTF-8 nor UTF-16"):
         read(tmp_path, "a.csv", "question,answer\nq,é\n".encode("utf-16") + tail)
 
 

@@ -87,7 +87,7 @@ def flat_file(folder: Path) -> tuple[Path, bytes]:
 def test_bad_input_63_an_empty_or_truncated_file_is_refused(tmp_path: Path, kept: int) -> None:
     path, content = flat_file(tmp_path)
     path.write_bytes(content[:kept])
-    with pytest.raises(SnapshotError, match="x.faiss is no FAISS index"):
+    with pytest.raises(SnapshotError, match=r"x.faiss is no FAISS index"):
         FaissIndex.load(path)
 
 
@@ -95,7 +95,7 @@ def test_bad_input_63_garbage_and_a_wrong_magic_are_refused(tmp_path: Path) -> N
     path, content = flat_file(tmp_path)
     for damaged in (np.random.default_rng(1).bytes(2000), b"XXXX" + content[4:], b"IxFI" * 100):
         path.write_bytes(damaged)
-        with pytest.raises(SnapshotError, match="x.faiss is no FAISS index"):
+        with pytest.raises(SnapshotError, match=r"x.faiss is no FAISS index"):
             FaissIndex.load(path)
 
 
@@ -103,16 +103,16 @@ def test_bad_input_63_garbage_and_a_wrong_magic_are_refused(tmp_path: Path) -> N
 def test_bad_input_63_a_huge_or_negative_declared_size_is_refused(tmp_path: Path, position: int, value: bytes) -> None:
     path, content = flat_file(tmp_path)
     path.write_bytes(content[:position] + value + content[position + len(value) :])
-    with pytest.raises(SnapshotError, match="x.faiss is no FAISS index"):
+    with pytest.raises(SnapshotError, match=r"x.faiss is no FAISS index"):
         FaissIndex.load(path)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SnapshotError, match="is no FAISS index"):
+    with pytest.raises(SnapshotError, match=r"is no FAISS index"):
         FaissIndex.load(tmp_path / "gone.faiss")
 
 
 @pytest.mark.parametrize("rows", [3, 3000])
 def test_bad_input_60_a_full_disk_is_an_error_however_little_was_left_to_write(rows: int) -> None:
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left"):
         FaissIndex.build(unit_vectors(rows)).save(Path("/dev/full"))
