@@ -85,7 +85,10 @@ def test_a_bad_field_is_named_with_what_is_wrong(fields: dict[str, object], reas
 
 
 def test_lone_surrogates_and_controls_are_removed_from_every_field() -> None:
-    line = '{"id": "\\ud800i\\u0000d", "question": "q\\udfff?", "answer": "a\\ud83d b\\u001b[31m", "tags": ["\\ud800t"], "alternatives": ["\\ud800alt"]}'
+    line = (
+        '{"id": "\\ud800i\\u0000d", "question": "q\\udfff?", "answer": "a\\ud83d b\\u001b[31m",'
+        ' "tags": ["\\ud800t"], "alternatives": ["\\ud800alt"]}'
+    )
     ((passage,), bad) = split(jsonl([line]))
     assert bad == []
     assert (passage.passage_id, passage.title, passage.text, passage.tags, passage.alternatives) == ("id", "q?", "a b", ("t",), ("alt",))
@@ -301,8 +304,12 @@ def test_no_yaml_breaks_the_reader(text: str) -> None:
     assert all(isinstance(row, RowProblem) or row[1].text for row in rows)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-    st.sampled_from(["question", "answer", "id", "url", "tags", "alternatives", "locale"]), inner, max_size=7), max_leaves=12))  # fmt: skip
+FIELD = st.sampled_from(["question", "answer", "id", "url", "tags", "alternatives", "locale"])
+SCALAR = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+JSON = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELD, inner, max_size=7), max_leaves=12)
+
+
+@given(JSON)
 def test_any_json_value_is_a_row_or_a_reason(value: object) -> None:
     ((row),) = jsonl([json.dumps(value)])
     assert isinstance(row, RowProblem) or row[1].text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -32,7 +33,7 @@ async def test_a_published_snapshot_holds_the_knowledge_and_is_the_active_one(tm
 
 async def test_nothing_to_publish_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     store = MemoryKnowledgeStore()
-    with pytest.raises(KnowledgeError, match="Knowledge 'shop' is empty. Import something first"):
+    with pytest.raises(KnowledgeError, match=r"Knowledge 'shop' is empty. Import something first"):
         await publish(store, tmp_path / "snapshots", WordEmbedder())
     assert not (tmp_path / "snapshots").exists()
     assert await store.active(KNOWLEDGE) is None
@@ -138,14 +139,19 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.slow
-async def test_bad_input_61_killed_before_the_rename_the_old_snapshot_is_served_and_the_next_publish_succeeds(tmp_path: Path) -> None:
-    store, root = await filled_store(), Path(__file__).parents[2]
-    old = await publish(store, tmp_path, WordEmbedder())
-    killed = subprocess.run(
-        [sys.executable, "-c", _KILLED, str(tmp_path)],
+def killed_publish(folder: Path) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parents[2]
+    return subprocess.run(
+        [sys.executable, "-c", _KILLED, str(folder)],
         cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
+
+
+@pytest.mark.slow
+async def test_bad_input_61_killed_before_the_rename_the_old_snapshot_is_served_and_the_next_publish_succeeds(tmp_path: Path) -> None:
+    store = await filled_store()
+    old = await publish(store, tmp_path, WordEmbedder())
+    killed = await asyncio.to_thread(killed_publish, tmp_path)
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / killed.stdout.strip()).exists()
     assert len(list(tmp_path.glob(".staging-*"))) == 1

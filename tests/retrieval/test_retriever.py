@@ -49,7 +49,7 @@ async def test_any_question_gets_an_answer_of_the_same_shape(tmp_path: Path, que
 
 
 async def test_without_a_published_snapshot_it_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(SnapshotError, match="Knowledge 'shop' is not published. Run: frontdesk knowledge publish"):
+    with pytest.raises(SnapshotError, match=r"Knowledge 'shop' is not published. Run: frontdesk knowledge publish"):
         await retriever(await filled_store(), tmp_path).retrieve("hello")
 
 
@@ -113,7 +113,7 @@ async def test_bad_input_68_an_index_of_a_new_embedder_is_not_served_with_the_ol
     serving = retriever(store, tmp_path, lambda version: old)
     await serving.refresh()
     await publish(store, tmp_path, WordEmbedder("words@2", dimension=16))
-    with pytest.raises(SnapshotError, match="was built with words@2"):
+    with pytest.raises(SnapshotError, match=r"was built with words@2"):
         await serving.refresh()
     found = await serving.retrieve("help with refund")
     assert (found.hits[0].passage.passage_id, found.index_version, found.embedder_version) == ("id-refund", first.version, "words@1")

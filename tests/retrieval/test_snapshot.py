@@ -121,7 +121,7 @@ def test_bad_input_63_one_flipped_bit_anywhere_in_a_data_file_is_refused(path: P
 @pytest.mark.parametrize("content", [b"", b"garbage" * 100, b"XXXX"])
 def test_bad_input_63_a_wrong_index_with_a_right_checksum_is_refused(path: Path, content: bytes) -> None:
     replace_vectors(path, content)
-    with pytest.raises(SnapshotError, match="vectors.faiss is no FAISS index"):
+    with pytest.raises(SnapshotError, match=r"vectors.faiss is no FAISS index"):
         snapshot.load(path)
 
 
@@ -129,7 +129,7 @@ def test_bad_input_63_an_index_of_other_rows_or_dimension_is_refused(path: Path,
     for vectors in (np.eye(32, dtype=np.float32), np.ones((30, 16), np.float32)):
         snapshot.FaissIndex.build(vectors).save(tmp_path / "other")
         replace_vectors(path, (tmp_path / "other").read_bytes())
-        with pytest.raises(SnapshotError, match="does not fit the passages"):
+        with pytest.raises(SnapshotError, match=r"does not fit the passages"):
             snapshot.load(path)
 
 
@@ -155,7 +155,7 @@ def test_a_manifest_with_a_wrong_field_is_refused(path: Path, fields: dict[str, 
 
 def test_a_snapshot_of_another_format_says_so(path: Path) -> None:
     change_manifest(path, format=99)
-    with pytest.raises(SnapshotError, match="has format 99, this version reads 1. Publish again"):
+    with pytest.raises(SnapshotError, match=r"has format 99, this version reads 1. Publish again"):
         snapshot.load(path)
 
 
@@ -163,7 +163,7 @@ def test_a_snapshot_that_is_not_there_or_is_a_file_is_refused(tmp_path: Path) ->
     (tmp_path / "file").touch()
     for name in ("gone", "file"):
         assert not snapshot.is_sound(tmp_path / name)
-        with pytest.raises(SnapshotError, match="cannot be read"):
+        with pytest.raises(SnapshotError, match=r"cannot be read"):
             snapshot.load(tmp_path / name)
 
 
