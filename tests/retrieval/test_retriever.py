@@ -186,12 +186,18 @@ async def test_questions_during_a_move_are_answered_whole_by_one_snapshot_or_the
 async def test_watching_moves_to_a_new_snapshot_and_reports_a_damaged_one_without_ending(tmp_path: Path) -> None:
     store = await filled_store()
     reported: asyncio.Queue[FrontdeskError] = asyncio.Queue()
-    serving = retriever(store, tmp_path)
+    moved = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def open_embedder(version: str) -> Embedder:
+        loop.call_soon_threadsafe(moved.set)
+        return WordEmbedder(version)
+
+    serving = retriever(store, tmp_path, open_embedder)
     watching = asyncio.create_task(serving.watch(0.001, reported.put_nowait))
     assert "is not published" in str(await asyncio.wait_for(reported.get(), 10))
     manifest = await publish(store, tmp_path, WordEmbedder())
-    while serving._serving is None:
-        await asyncio.wait_for(serving.refresh(), 10)
+    await asyncio.wait_for(moved.wait(), 10)
     await store.add_release(KNOWLEDGE, "feedfeedfeed", 1, "words@1", "tester")
     while "feedfeedfeed" not in str(await asyncio.wait_for(reported.get(), 10)):
         pass
