@@ -34,16 +34,18 @@ class Batcher(Generic[Item, Result]):
         await asyncio.sleep(0)  # let every task that is ready now join the first batch
         while self._waiting:
             batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
-            await self._run([(item, future) for item, future in batch if not future.cancelled()])
+            wanted = [(item, future) for item, future in batch if not future.cancelled()]
+            if wanted:
+                await self._run(wanted)
 
     async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            results = await loop.run_in_executor(self._thread, self._work, [item for item, _ in batch])
+            outcomes: list[Result | Exception] = list(await loop.run_in_executor(self._thread, self._work, [item for item, _ in batch]))
+            if len(outcomes) != len(batch):
+                raise ValueError(f"{len(batch)} items gave {len(outcomes)} results")
         except Exception as error:  # handed to every caller, who asked for this work
-            outcomes: list[Result | Exception] = [error] * len(batch)
-        else:
-            outcomes = list(results)
+            outcomes = [error] * len(batch)
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             _settle(future, outcome)
 

@@ -102,7 +102,9 @@ def _play(
         if question.has_siblings:
             own = np.array([question.row])
             answerable.append(_best(ranker.candidates(vector, question.text, own), question.ordinal))
-        unanswerable.append(_best(ranker.candidates(vector, question.text, question.nearby_rows), None))
+        others = ranker.candidates(vector, question.text, question.nearby_rows)
+        if len(others.ordinals):  # in a base of one passage nothing is left, which says nothing about what is out of its reach
+            unanswerable.append(_best(others, None))
         progress(1)
     return _top(answerable), _top(unanswerable)
 

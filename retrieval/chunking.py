@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 
 from markdown_it import MarkdownIt
 
 from core.domain import Passage
 from core.text import clean, says_something
+from retrieval.lexical import UNSPACED
+from retrieval.problems import BadRowError
 
 MAX_WORDS = 220
-_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_MAX_ID = 200
+_FRONT_MATTER = re.compile(r"\A---\n(?=[\w-]+:).*?\n---\n", re.DOTALL)  # without a key it is a rule above text
 _DROPPED_TAGS = ("script", "style", "noscript", "template", "nav", "footer", "header", "aside", "form", "svg", "iframe", "img")
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?]\s)|(?<=[。！？])")
+# What counts as a word: two characters of a script without spaces, at most 40 of any other; with the space behind it.
+_WORD = re.compile(rf"(?:[{UNSPACED}]{{1,2}}|[^\s{UNSPACED}]{{1,40}})\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +32,11 @@ class _Section:
 
 def markdown_passages(document_id: str, text: str, url: str | None = None) -> Iterator[Passage]:
     """Yield the passages of a Markdown document; ids are `document_id#heading`, numbered where they repeat."""
-    used: Counter[str] = Counter()
+    used: set[str] = set()
     for section in _sections(_FRONT_MATTER.sub("", clean(text) + "\n"), fallback=document_id):
         for piece in _pieces(section.body):
-            anchor = _slug(section.path[-1])
-            used[anchor] += 1
-            suffix = f"-{used[anchor]}" if used[anchor] > 1 else ""
             yield Passage(
-                passage_id=f"{document_id}#{anchor}{suffix}"[:200],
+                passage_id=_passage_id(document_id, _slug(section.path[-1]), used),
                 document_id=document_id,
                 title=" > ".join(section.path),
                 text=piece,
@@ -48,14 +50,17 @@ def html_to_markdown(html: str) -> tuple[str, str | None]:
     from bs4 import BeautifulSoup  # part of the extra `documents`
     from markdownify import MarkdownConverter
 
-    page = BeautifulSoup(html, "html.parser")
+    page = BeautifulSoup(html + "\n", "html.parser")  # without a line end it warns of a text that could be an address
     canonical = page.find("link", rel="canonical")
     address = str(canonical.get("href") or "") if canonical else ""
     title = clean(page.title.get_text()) if page.title else ""
-    for tag in page(_DROPPED_TAGS):
+    for tag in page([*_DROPPED_TAGS, "title"]):
         tag.decompose()
     body = page.find("main") or page.find("article") or page.body or page
-    markdown = str(MarkdownConverter(heading_style="ATX").convert_soup(body))
+    try:
+        markdown = str(MarkdownConverter(heading_style="ATX").convert_soup(body))
+    except RecursionError as error:
+        raise BadRowError("is nested too deep") from error
     has_heading = re.search(r"^#+ ", markdown, re.MULTILINE)
     lead = "" if has_heading or not title else f"# {title}\n\n"
     return lead + markdown, address if address.startswith(("http://", "https://")) else None
@@ -88,7 +93,7 @@ def _pieces(body: str) -> Iterator[str]:
     part: list[str] = []
     size = 0
     for block in _blocks(body):
-        length = len(block.split())
+        length = _length(block)
         if part and size + length > MAX_WORDS:
             yield "\n\n".join(part)
             part, size = [], 0
@@ -100,7 +105,7 @@ def _pieces(body: str) -> Iterator[str]:
 
 def _blocks(body: str) -> Iterator[str]:
     for block in _paragraphs(body):
-        if len(block.split()) <= MAX_WORDS:
+        if _length(block) <= MAX_WORDS:
             yield block
         else:
             yield from _fitting(_SENTENCE_END.split(block))
@@ -124,14 +129,33 @@ def _paragraphs(body: str) -> Iterator[str]:
 
 
 def _fitting(sentences: list[str]) -> Iterator[str]:
-    words: list[str] = []
+    part: list[str] = []
     for sentence in sentences:
-        words += sentence.split()
-        while len(words) > MAX_WORDS:
-            yield " ".join(words[:MAX_WORDS])
-            words = words[MAX_WORDS:]
-    if words:
-        yield " ".join(words)
+        words = _WORD.findall(sentence)
+        if part and len(part) + len(words) > MAX_WORDS:
+            yield "".join(part).strip()
+            part = []
+        part += words
+        while len(part) > MAX_WORDS:
+            yield "".join(part[:MAX_WORDS]).strip()
+            part = part[MAX_WORDS:]
+    if part:
+        yield "".join(part).strip()
+
+
+def _length(text: str) -> int:
+    return sum(1 for _ in _WORD.finditer(text))
+
+
+def _passage_id(document_id: str, anchor: str, used: set[str]) -> str:
+    """Return `document_id#anchor`, numbered until it is a new one and shortened by a hash when too long; adds it to `used`."""
+    numbered = (f"{anchor}-{number}" if number > 1 else anchor for number in count(1))
+    fresh = next(name for name in numbered if name not in used)
+    used.add(fresh)
+    passage_id = f"{document_id}#{fresh}"
+    if len(passage_id) <= _MAX_ID:
+        return passage_id
+    return f"{passage_id[: _MAX_ID - 13]}-{hashlib.sha256(passage_id.encode()).hexdigest()[:12]}"
 
 
 def _slug(title: str) -> str:

@@ -96,12 +96,12 @@ class Reading:
 def find(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     """Yield (file, document name) for each file and, recursively, each readable file of each folder.
 
-    Raises `KnowledgeError` for a path that is missing and for a named file of an unknown kind.
+    Raises `KnowledgeError` for a path that is missing, a named file of an unknown kind and a name that is not UTF-8.
     """
     for path in paths:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _READERS)
-            yield from ((file, file.relative_to(path).as_posix()) for file in inside)
+            yield from ((file, _named(file.relative_to(path).as_posix())) for file in inside)
         elif not path.exists():
             raise KnowledgeError(f"{path}: there is no such file or folder")
         elif path.suffix.lower() not in _READERS:
@@ -109,7 +109,15 @@ def find(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
                 f"{path}: {path.suffix or 'a file without an ending'} cannot be read; known are {', '.join(sorted(_READERS))}"
             )
         else:
-            yield path, path.name
+            yield path, _named(path.name)
+
+
+def _named(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise KnowledgeError(f"{name!r}: this file name is not UTF-8. Rename it.") from error
+    return name
 
 
 def read(path: Path, name: str, *, strict: bool = False) -> Reading:
@@ -117,9 +125,13 @@ def read(path: Path, name: str, *, strict: bool = False) -> Reading:
     return Reading(str(path.resolve()), _READERS[path.suffix.lower()](path, name), strict)
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Path, longest: int = -1) -> Iterator[str]:
+    """Yield the lines of a file; of one longer than `longest` only the start, so that no file fills the memory."""
     with path.open(encoding=_encoding(path), newline="") as file:
-        yield from file
+        while line := file.readline(longest):
+            yield line
+            while line and len(line) == longest and not line.endswith(("\r", "\n")):
+                line = file.readline(longest)
 
 
 def _whole(path: Path) -> str:
@@ -153,11 +165,11 @@ def _first_undecodable_line(path: Path, encoding: str) -> int:
 
 
 def _jsonl(path: Path, _name: str) -> Iterator[Row]:
-    return faq_rows.jsonl(_lines(path))
+    return faq_rows.jsonl(_lines(path, faq_rows.MAX_LINE))
 
 
 def _csv(path: Path, _name: str) -> Iterator[Row]:
-    return faq_rows.csv_rows(_lines(path))
+    return faq_rows.csv_rows(_lines(path, faq_rows.MAX_LINE))
 
 
 def _json(path: Path, _name: str) -> Iterator[Row]:

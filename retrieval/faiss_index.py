@@ -52,10 +52,11 @@ class FaissIndex:
             raise SnapshotError(f"{path} is no FAISS index: {error}") from error
 
     def save(self, path: Path) -> None:
-        """Write the index to `path`."""
+        """Write the index to `path`. Raises `OSError`: FAISS, left to open the file itself, hides that a full disk cut it short."""
         import faiss
 
-        faiss.write_index(self._index, str(path))
+        with path.open("wb") as file:
+            faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
 
     @property
     def rows(self) -> int:

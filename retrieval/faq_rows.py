@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, NoReturn, TypeAlias
@@ -17,8 +18,11 @@ from core.text import clean, says_something
 from retrieval.problems import BadRowError, RowProblem
 
 MAX_ROW_CHARS = 131_072
+MAX_LINE = 2**20
+_MAX_YAML_DEPTH = 100  # libyaml's binding recurses in C: 100,000 brackets end the process
 _UNCLOSED_LINES = 200  # a quoted field that runs on for more lines is an unclosed quote, not a text
 _DELIMITERS = ",;\t"
+_TO_CLOSING_QUOTE = re.compile(r'[^"]*(?:""[^"]*)*"(?!")')
 _LISTS = ("alternatives", "tags")
 
 Row: TypeAlias = tuple[int, Passage] | RowProblem  # the line (or item) a row starts at
@@ -28,20 +32,21 @@ def _cleaned(value: object) -> object:
     return clean(value) if isinstance(value, str) else value
 
 
-Cleaned = Annotated[str, BeforeValidator(_cleaned)]
-Short = Annotated[Cleaned, StringConstraints(max_length=200)]
+_CLEAN = BeforeValidator(_cleaned)  # comes last: pydantic applies it first
+Short = Annotated[str, StringConstraints(max_length=200), _CLEAN]
+Long = Annotated[str, StringConstraints(max_length=2000), _CLEAN]
 
 
 class _FaqRow(BaseModel):
     """The columns of `contracts.md`; unknown ones are ignored."""
 
-    id: Annotated[Short, Field(coerce_numbers_to_str=True)] | None = None
-    question: Annotated[Cleaned, StringConstraints(max_length=2000)]
-    answer: Annotated[Cleaned, StringConstraints(max_length=50_000)]
-    alternatives: list[Annotated[Cleaned, StringConstraints(max_length=2000)]] = []
-    url: Cleaned | None = None
+    id: Annotated[str, StringConstraints(max_length=200), Field(coerce_numbers_to_str=True), _CLEAN] | None = None
+    question: Long
+    answer: Annotated[str, StringConstraints(max_length=50_000), _CLEAN]
+    alternatives: list[Long] = []
+    url: Annotated[str, _CLEAN] | None = None
     category: Short | None = None
-    locale: Annotated[Cleaned, StringConstraints(max_length=35)] | None = None
+    locale: Annotated[str, StringConstraints(max_length=35), _CLEAN] | None = None
     tags: list[Short] = []
 
     @field_validator("question", "answer")
@@ -90,7 +95,9 @@ def passage_of(fields: object) -> Passage:
 def jsonl(lines: Iterable[str]) -> Iterator[Row]:
     """Read one JSON object per line."""
     for number, line in enumerate(lines, 1):
-        if line.strip():
+        if len(line) >= MAX_LINE:
+            yield RowProblem(number, f"is longer than {MAX_LINE:,} characters")
+        elif line.strip():
             yield _row(number, lambda line=line: _json(line))
 
 
@@ -109,6 +116,7 @@ def yaml_list(text: str) -> Iterator[Row]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _check_size(yaml.parse(text, Loader=loader))
         root = yaml.compose(text, Loader=loader)
     except (yaml.YAMLError, RecursionError) as error:
         raise BadRowError(f"is no readable YAML: {' '.join(str(error).split())}") from error
@@ -122,19 +130,18 @@ def yaml_list(text: str) -> Iterator[Row]:
 
 def csv_rows(lines: Iterable[str]) -> Iterator[Row]:
     """Read CSV with a header; the delimiter is a comma, semicolon or tab, `alternatives` and `tags` are split at `|`."""
-    records = _records(lines)
-    try:
-        _, first = next(records)
-    except StopIteration:
+    numbered = enumerate(lines, 1)
+    start, first = next(((number, line) for number, line in numbered if line.strip()), (0, ""))
+    if not first:
         return
     delimiter = max(_DELIMITERS, key=first.count)
-    header = [name.strip().lower() for name in _split(first, delimiter)]
-    missing = {"question", "answer"} - set(header)
-    if missing:
-        raise BadRowError(f"has no column {' and '.join(sorted(missing))}; its columns are {', '.join(header)}")
-    for number, record in records:
+    header = _header(first, delimiter)
+    for number, last, record in _records((line for _, line in numbered), start + 1, delimiter):
         if record.strip():
-            yield _row(number, lambda record=record: _csv_fields(header, record, delimiter))
+            row = _row(number, lambda record=record: _csv_fields(header, record, delimiter))
+            if isinstance(row, RowProblem) and last > number:
+                row = RowProblem(number, f"{row.reason} Lines {number} to {last} were left out.")
+            yield row
 
 
 def _row(number: int, read: Any) -> Row:
@@ -151,6 +158,8 @@ def _json(text: str) -> Any:
         raise BadRowError("is nested too deep") from error
     except json.JSONDecodeError as error:
         raise BadRowError(f"is no JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+    except ValueError as error:  # Python refuses to read a number of more than 4,300 digits
+        raise BadRowError("holds a number that is too long") from error
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -163,6 +172,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         repeated = [name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1]
         raise BadRowError(f"has the key {repeated[0]!r} twice")
     return fields
+
+
+def _check_size(events: Iterable[Any]) -> None:
+    """Refuse what PyYAML cannot bear: deep nesting, and merges of merges, which grow without end."""
+    from yaml.events import CollectionEndEvent, CollectionStartEvent
+
+    depth = 0
+    for event in events:
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _MAX_YAML_DEPTH:
+            raise BadRowError(f"is nested too deep at line {event.start_mark.line + 1}")
+        if getattr(event, "value", None) == "<<" or getattr(event, "tag", None) == "tag:yaml.org,2002:merge":
+            raise BadRowError(f"merges mappings with << at line {event.start_mark.line + 1}, which is not read; write them out")
 
 
 def _yaml(node: Any) -> Any:
@@ -178,30 +200,53 @@ def _yaml(node: Any) -> Any:
     return fields
 
 
-def _records(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Join the lines of quoted fields; yields (first line number, record).
+def _header(line: str, delimiter: str) -> list[str]:
+    header = [clean(name).lower() for name in _split(line, delimiter)]
+    missing = {"question", "answer"} - set(header)
+    if missing:
+        raise BadRowError(f"has no column {' and '.join(sorted(missing))}; its columns are {', '.join(header)}")
+    _unique([(name, None) for name in header if name])
+    return header
+
+
+def _records(lines: Iterator[str], number: int, delimiter: str) -> Iterator[tuple[int, int, str]]:
+    """Join the lines of quoted fields, the first of which is `number`; yields (first line number, last one, record).
 
     A quote that never closes would swallow the rest of the file: such a line is given alone, to be reported, and reading goes on
     behind it.
     """
     pending = deque[str]()
-    source = iter(lines)
-    number = 1
     while True:
         taken: list[str] = []
-        quotes = 0
-        while not taken or quotes % 2:
-            line = pending.popleft() if pending else next(source, None)
-            if line is None or len(taken) > _UNCLOSED_LINES:
+        is_open = False
+        while not taken or is_open:
+            line = pending.popleft() if pending else next(lines, None)
+            if line is None or len(taken) > _UNCLOSED_LINES or sum(map(len, taken)) > MAX_LINE:
                 pending.extendleft(reversed([*taken[1:], *([line] if line is not None else [])]))
                 taken = taken[:1]
                 break
             taken.append(line)
-            quotes += line.count('"')
+            is_open = _ends_open(line, delimiter, is_open)
         if not taken:
             return
-        yield number, "".join(taken)
+        yield number, number + len(taken) - 1, "".join(taken)
         number += len(taken)
+
+
+def _ends_open(line: str, delimiter: str, is_open: bool) -> bool:
+    """Tell whether a quoted field goes on behind `line`. A quote opens a field at its start only: `5" disk` holds no open one."""
+    opening = re.compile(rf'(?:\A|{delimiter})"')
+    position = 0
+    while True:
+        if not is_open:
+            found = opening.search(line, position)
+            if found is None:
+                return False
+            position = found.end()
+        closing = _TO_CLOSING_QUOTE.match(line, position)
+        if closing is None:
+            return True
+        position, is_open = closing.end(), False
 
 
 def _csv_fields(header: list[str], record: str, delimiter: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ async def publish(
     if not passages:
         raise KnowledgeError(f"Knowledge {knowledge!r} is empty. Import something first: frontdesk knowledge import PATH")
     version = snapshot.version_of(passages, embedder.version)
-    if not (folder / version).exists():
+    if not snapshot.is_sound(folder / version):
         previous = _previous(folder, await store.active(knowledge), embedder.version)
         build(folder, version, knowledge, embedder, passages, previous, progress)
     manifest = snapshot.load(folder / version).manifest

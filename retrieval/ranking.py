@@ -44,7 +44,12 @@ class Ranker:
         self._owners = owners
 
     def candidates(self, question: Vectors, text: str, excluded: Rows = NO_ROWS) -> Candidates:
-        """Return candidates for the vector `question`, shape (dimension,), and its `text`, as if the `excluded` rows were not there."""
+        """Return candidates for the vector `question`, shape (dimension,), and its `text`, as if the `excluded` rows were not there.
+
+        A vector that is not finite is near nothing: it has no candidates, whatever words it shares.
+        """
+        if not np.isfinite(question).all():
+            return Candidates(NO_ROWS, np.zeros(0), np.zeros(0))
         shares = self._lexical.scores(text)
         shares[excluded] = 0
         rows, cosines = self._near(question, shares, excluded)

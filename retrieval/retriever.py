@@ -31,19 +31,21 @@ class SnapshotRetriever:
         self._knowledge = knowledge
         self._open_embedder = open_embedder
         self._serving: _Serving | None = None
+        self._moving = asyncio.Lock()  # a snapshot is opened once, however many questions wait for it
 
     async def refresh(self) -> bool:
         """Move to the active snapshot; return whether it was another one. On an error the old one keeps serving.
 
         Raises `SnapshotError` when nothing is published or the snapshot cannot be served.
         """
-        version = await self._store.active(self._knowledge)
-        if version is None:
-            raise SnapshotError(f"Knowledge {self._knowledge!r} is not published. Run: frontdesk knowledge publish")
-        if self._serving is not None and self._serving.snapshot.manifest.version == version:
-            return False
-        self._serving = await asyncio.to_thread(self._open, version)
-        return True
+        async with self._moving:
+            version = await self._store.active(self._knowledge)
+            if version is None:
+                raise SnapshotError(f"Knowledge {self._knowledge!r} is not published. Run: frontdesk knowledge publish")
+            if self._serving is not None and self._serving.snapshot.manifest.version == version:
+                return False
+            self._serving = await asyncio.to_thread(self._open, version)
+            return True
 
     async def watch(self, interval: float, report: Callable[[FrontdeskError], None]) -> None:
         """Refresh every `interval` seconds, forever; errors go to `report`."""

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,22 +72,13 @@ def write(
     index: FaissIndex, lexical: LexicalIndex, calibration: Calibration,
 ) -> Path:  # fmt: skip
     """Write a snapshot as `folder`/`version`, complete or not at all, and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
-    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=folder))
     try:
-        (staging / _PASSAGES).write_text("".join(_line(passage) for passage in passages), encoding="utf-8")
-        index.save(staging / _VECTORS)
-        lexical.save(staging / _WORDS)
-        files = {str(path.relative_to(staging)): _sha256(path) for path in _files(staging)}
-        manifest = Manifest(_FORMAT, version, knowledge, embedder_version, index.dimension, index.rows, len(passages), calibration, files)
-        (staging / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
-        _sync(staging)
-        return _publish(staging, folder / version)
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        with _staging(folder) as staging:
+            return _fill(staging, folder / version, knowledge, embedder_version, passages, index, lexical, calibration)
     except OSError as error:
         raise SnapshotError(f"The snapshot cannot be written to {folder}: {error}. Nothing was changed.") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def load(path: Path) -> Snapshot:
@@ -103,14 +95,25 @@ def load(path: Path) -> Snapshot:
     return Snapshot(manifest, passages, index, Ranker(index, LexicalIndex.load(path / _WORDS, index.rows), owner_of))
 
 
+def is_sound(path: Path) -> bool:
+    """Tell whether there is a snapshot that can be opened."""
+    try:
+        load(path)
+    except SnapshotError:
+        return False
+    return True
+
+
 def read_manifest(path: Path) -> Manifest:
     """Return the manifest of a snapshot without opening the rest."""
     try:
         fields: dict[str, Any] = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
         if fields["format"] != _FORMAT:
             raise SnapshotError(f"{path} has format {fields['format']}, this version reads {_FORMAT}. Publish again.")
+        if not {_PASSAGES, _VECTORS} <= dict(fields["files"]).keys():
+            raise ValueError("it lists no checksum of the passages and vectors")
         return Manifest(**fields | {"calibration": Calibration(**fields["calibration"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SnapshotError(f"{path / _MANIFEST} cannot be read: {error}. Publish again: frontdesk knowledge publish") from error
 
 
@@ -160,9 +163,36 @@ def _sync(folder: Path) -> None:
             os.close(handle)
 
 
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=folder))
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _fill(
+    staging: Path, target: Path, knowledge: str, embedder_version: str, passages: Sequence[Passage],
+    index: FaissIndex, lexical: LexicalIndex, calibration: Calibration,
+) -> Path:  # fmt: skip
+    (staging / _PASSAGES).write_text("".join(_line(passage) for passage in passages), encoding="utf-8")
+    index.save(staging / _VECTORS)
+    lexical.save(staging / _WORDS)
+    files = {str(path.relative_to(staging)): _sha256(path) for path in _files(staging)}
+    manifest = Manifest(_FORMAT, target.name, knowledge, embedder_version, index.dimension, index.rows, len(passages), calibration, files)
+    (staging / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
+    _sync(staging)
+    return _publish(staging, target)
+
+
 def _publish(staging: Path, target: Path) -> Path:
-    if target.exists():  # the same content was published before: both are equal, keep the one in use
-        return target
+    if target.exists():
+        if is_sound(target):  # the same content was published before: both are equal, keep the one in use
+            return target
+        damaged = Path(tempfile.mkdtemp(prefix=".staging-", dir=target.parent))
+        target.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
     staging.chmod(0o755)
     staging.rename(target)
     return target
