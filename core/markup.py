@@ -101,7 +101,9 @@ def urls(text: str) -> frozenset[str]:
 
 def parse(markdown: str, allowed: Collection[str] = ()) -> tuple[Block, ...]:
     """Return the tree of `markdown`, with links only to the `allowed` addresses."""
-    root = SyntaxTreeNode(MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).parse(markdown))
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20})
+    parser.normalizeLink = lambda url: url  # type: ignore[method-assign]  # escaping would make an address differ from the allowed one
+    root = SyntaxTreeNode(parser.parse(markdown))
     return tuple(_blocks(root, frozenset(allowed)))
 
 

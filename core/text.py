@@ -23,6 +23,10 @@ _INVISIBLE = re.compile(
 )
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"\w+")
+# Han, kana and Hangul are written without spaces between words.
+UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_IS_UNSPACED = re.compile(rf"[{UNSPACED}]")
+_RUN = re.compile(rf"[{UNSPACED}]+|[^\W{UNSPACED}]+")
 _PRONOUNCEABLE = re.compile(r"[^\W_]")
 _CHAT_TOKEN = re.compile(r"<(?=\|[^<>]{0,40}\|>|/?s>|/?(?:start|end)_of_\w+>|/?(?:im_\w+|eot|[be]os|pad|unk)\b[^<>]{0,20}>)|\[(?=/?INST\])")
 # Letters that look Latin, folded only inside words that also hold a Latin letter.
@@ -66,8 +70,14 @@ def defuse(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Return the lower-case words of the folded text."""
-    return _WORD.findall(fold(text).lower())
+    """Return the lower-case words of the folded text; runs of Chinese, Japanese or Korean become overlapping character pairs."""
+    return [word for found in _RUN.findall(fold(text).lower()) for word in _pairs(found)]
+
+
+def _pairs(run: str) -> list[str]:
+    if not _IS_UNSPACED.match(run) or len(run) == 1:
+        return [run]
+    return [run[index : index + 2] for index in range(len(run) - 1)]
 
 
 def _fold_lookalikes(word: re.Match[str]) -> str:

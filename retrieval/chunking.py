@@ -11,8 +11,7 @@ from itertools import count, pairwise
 from markdown_it import MarkdownIt
 
 from core.domain import Passage
-from core.text import clean, says_something
-from retrieval.lexical import UNSPACED
+from core.text import UNSPACED, clean, says_something
 from retrieval.problems import BadRowError
 
 MAX_WORDS = 220
@@ -55,7 +54,8 @@ def html_to_markdown(html: str) -> tuple[str, str | None]:
     address = str(canonical.get("href") or "") if canonical else ""
     title = clean(page.title.get_text()) if page.title else ""
     for tag in page([*_DROPPED_TAGS, "title"]):
-        tag.decompose()
+        if tag.name != "header" or not tag.find("h1"):  # a header that holds the title belongs to the text
+            tag.decompose()
     body = page.find("main") or page.find("article") or page.body or page
     try:
         markdown = str(MarkdownConverter(heading_style="ATX").convert_soup(body))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.text import fold
-
-# Han, kana and Hangul are written without spaces between words: overlapping pairs of characters stand in for words there.
-UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_TOKEN = re.compile(rf"[{UNSPACED}]+|[^\W{UNSPACED}]+")
-_IS_UNSPACED = re.compile(rf"[{UNSPACED}]")
-
-
-def tokenize(text: str) -> list[str]:
-    """Return the lower-case tokens of the folded text; runs of Chinese, Japanese or Korean become character pairs."""
-    return [token for found in _TOKEN.findall(fold(text).lower()) for token in _pieces(found)]
+from core.text import words
 
 
 class LexicalIndex:
@@ -38,7 +27,7 @@ class LexicalIndex:
         """Index one row per text; a text without tokens is a row that never matches."""
         import bm25s
 
-        tokens = [tokenize(text) for text in texts]
+        tokens = [words(text) for text in texts]
         bm25 = bm25s.BM25(k1=1.2, b=0.75)
         bm25.index(tokens if any(tokens) else [["\0"]] * len(tokens), show_progress=False)
         return cls(bm25, len(texts))
@@ -56,18 +45,12 @@ class LexicalIndex:
 
     def scores(self, text: str) -> NDArray[np.float32]:
         """Return one share per row, shape (rows,); words that no row holds lower every share."""
-        tokens = list(dict.fromkeys(tokenize(text)))
+        tokens = list(dict.fromkeys(words(text)))
         ceiling = sum(self._idf.get(token, self._unseen_idf) for token in tokens)
         known = [token for token in tokens if token in self._idf]
         if not known:
             return np.zeros(self._rows, np.float32)
         return np.asarray(self._bm25.get_scores(known), np.float32) / np.float32(ceiling)
-
-
-def _pieces(found: str) -> list[str]:
-    if not _IS_UNSPACED.match(found) or len(found) == 1:
-        return [found]
-    return [found[index : index + 2] for index in range(len(found) - 1)]
 
 
 def _idf(bm25: Any, rows: int) -> dict[str, float]:

@@ -152,6 +152,8 @@ def _row(file: Path, number: int, line: str, columns: dict[str, Any]) -> Row:
     for name, kind in columns.items():
         if not isinstance(row, dict) or name not in row or not isinstance(row[name], kind):
             raise FrontdeskError(f"{file} line {number} needs {name!r}; this command reads {', '.join(columns)} per line.")
+    if not row.get("relevant", [None]):
+        raise FrontdeskError(f"{file} line {number} names no relevant id; questions without an answer belong to `evaluate routing`.")
     return dict(row)
 
 

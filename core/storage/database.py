@@ -68,6 +68,8 @@ class Database:
     async def require_newest(self) -> None:
         """Raise `StorageError` unless the schema is at the newest migration."""
         current, newest = await self.revision(), newest_revision()
+        if current is not None and current not in _known_revisions():
+            raise StorageError(f"The database is at migration {current}, which this version does not know. Update Frontdesk.")
         if current != newest:
             raise StorageError(f"The database is at migration {current}, this version needs {newest}. Run: frontdesk db upgrade")
 
@@ -99,6 +101,10 @@ class Database:
 def newest_revision() -> str | None:
     """Return the newest migration shipped with this version."""
     return ScriptDirectory.from_config(_alembic_config()).get_current_head()
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()}
 
 
 def _engine(url: str) -> AsyncEngine:

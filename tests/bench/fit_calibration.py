@@ -58,6 +58,7 @@ class Columns(NamedTuple):
     alternatives: int  # the most that a passage has
     columns: Floats
     right: Floats
+    sample_weights: Floats  # questions without an answer together weigh what they do in support traffic
 
 
 def main() -> None:
@@ -139,17 +140,24 @@ def _columns(drawn: Drawn, vectors: _Vectors) -> Columns:
     given = [drawn.passages[found.ordinals[index]].passage_id for found, index in zip(candidates, best, strict=True)]
     right = np.array([float(one == expected) for one, (_, expected) in zip(given, drawn.questions, strict=True)])
     alternatives = max(len(passage.alternatives) for passage in drawn.passages)
-    return Columns(drawn.set_name, alternatives, features(support, lexical, null_mean, null_deviation), right)
+    columns = features(support, lexical, null_mean, null_deviation)
+    return Columns(drawn.set_name, alternatives, columns, right, _weights([expected for _, expected in drawn.questions]))
+
+
+def _weights(expected: list[str | None]) -> Floats:
+    absent = np.array([one is None for one in expected])
+    share = calibration.ABSENT_SHARE
+    return np.where(absent, share / max(absent.sum(), 1), (1 - share) / max((~absent).sum(), 1)) * len(absent)
 
 
 def _fit(seen: list[Columns]) -> Floats:
     columns, right = np.concatenate([one.columns for one in seen]), np.concatenate([one.right for one in seen])
-    return calibration.logistic_mode(columns, right, np.ones(len(right)), np.zeros(3), _NO_PRIOR)
+    return calibration.logistic_mode(columns, right, np.concatenate([one.sample_weights for one in seen]), np.zeros(3), _NO_PRIOR)
 
 
 def _error(seen: list[Columns], found: Floats) -> float:
     """Mean calibration error over the bases."""
-    return float(np.mean([calibration.calibration_error(sigmoid(one.columns @ found), one.right) for one in seen]))
+    return float(np.mean([calibration.calibration_error(sigmoid(one.columns @ found), one.right, one.sample_weights) for one in seen]))
 
 
 if __name__ == "__main__":

@@ -140,7 +140,13 @@ def test_evaluate_prints_every_figure_under_its_key(faq: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "told"),
-    [("{", "line 2"), ('{"question": "x"}', "relevant"), ("[]", "line 2"), ('{"question": 1, "relevant": []}', "question")],
+    [
+        ("{", "line 2"),
+        ('{"question": "x"}', "relevant"),
+        ("[]", "line 2"),
+        ('{"question": 1, "relevant": []}', "question"),
+        ('{"question": "x", "relevant": []}', "no relevant id"),
+    ],
 )
 def test_a_wrong_labelled_file_is_named_with_its_line(line: str, told: str) -> None:
     Path("labels.jsonl").write_text('{"question": "x", "relevant": ["pay"]}\n' + line + "\n")

@@ -7,7 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.markup import (
-    Block, Break, Code, CodeBlock, Emphasis, Inline, Items, Link, Paragraph, Quote, Text, parse, to_markdown, urls,
+    Block,
+    Break,
+    Code,
+    CodeBlock,
+    Emphasis,
+    Inline,
+    Items,
+    Link,
+    Paragraph,
+    Quote,
+    Text,
+    parse,
+    to_markdown,
+    urls,
 )  # fmt: skip
 
 PAY = "https://example.com/pay"
@@ -166,3 +179,8 @@ def test_urls_end_before_the_punctuation_of_their_sentence() -> None:
 def test_a_list_keeps_its_first_number_and_an_empty_answer_is_empty() -> None:
     assert parse("7. a\n8. b") == (Items(((Paragraph((Text("a"),)),), (Paragraph((Text("b"),)),)), start=7),)
     assert parse("") == parse(" \n ") == ()
+
+
+def test_an_allowed_address_beyond_ascii_stays_a_link() -> None:
+    url = "https://shop.example/größe?q=ü"
+    assert parse(f"[sizes]({url})", {url}) == (Paragraph((Link((Text("sizes"),), url),)),)

@@ -168,3 +168,11 @@ def test_bad_input_19_nul_and_lone_surrogates_go_and_four_byte_characters_stay()
 
 def test_words_are_lower_case_and_without_marks() -> None:
     assert words("Can’t **Pay** with VISA-card no. 5?") == ["can", "t", "pay", "with", "visa", "card", "no", "5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("退款需要多久", ["退款", "款需", "需要", "要多", "多久"]), ("iPhone 15を買う", ["iphone", "15", "を買", "買う"]), ("金", ["金"])],
+)
+def test_words_of_scripts_without_spaces_are_pairs_of_characters(text: str, expected: list[str]) -> None:
+    assert words(text) == expected

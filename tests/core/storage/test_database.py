@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from core.domain import utc_now
 from core.errors import StorageError
@@ -175,3 +175,10 @@ async def test_two_processes_that_upgrade_at_once_both_succeed(new_database_url:
         assert {await database.revision() for database in databases} == {newest_revision()}
         for database in databases:
             await database.close()
+
+
+async def test_a_database_of_a_newer_version_is_not_told_to_upgrade(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StorageError, match="Update Frontdesk"):
+        await database.require_newest()
