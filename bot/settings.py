@@ -23,7 +23,7 @@ class Policy(BaseModel, extra="forbid"):
     """Probabilities at which a decision changes; see `core.dialogue.policy.Thresholds`."""
 
     direct: float = Field(0.85, ge=0, le=1, description="give a curated answer word for word")
-    answer: float = Field(0.65, ge=0, le=1, description="let the model compose an answer from the passages")
+    answer: float = Field(0.69, ge=0, le=1, description="let the model compose an answer from the passages")
     clarify: float = Field(0.45, ge=0, le=1, description="the two best together: ask which one was meant")
     candidate: float = Field(0.15, ge=0, le=1, description="offer a passage as one of the meanings")
 

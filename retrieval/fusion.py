@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-KERNEL_WIDTH = 2.0  # gamma of exp(-2 * gamma * (1 - cosine)); 1.5 to 3 differ by less than 0.01 MCC
+KERNEL_WIDTH = 2.0  # gamma of exp(-2 * gamma * (1 - cosine)), for a base that cannot choose its own; see calibration.KERNEL_WIDTHS
 NOISE = 0.1  # lambda of the regression; 0.05 to 0.5 differ by less than 0.01 MCC
 _SOFTENING = 0.02  # keeps log-odds of support 0 and 1 finite: -3.9 and 3.9
 
@@ -32,7 +32,7 @@ class Calibration:
 
     `null_mean` and `null_deviation` describe log-odds of support for questions that the base cannot answer. `questions` is how
     many of the base's own questions were played; 0 means that the three weights are the shipped ones. `error` is the expected
-    calibration error (10 bins) over those questions.
+    calibration error (10 bins) over those questions. `kernel_width` is that of the regression behind support.
     """
 
     null_mean: float
@@ -42,22 +42,23 @@ class Calibration:
     lexical_weight: float
     questions: int = 0
     error: float | None = None
+    kernel_width: float = KERNEL_WIDTH
 
 
-def kernel(cosines: NDArray[np.floating]) -> Floats:
+def kernel(cosines: NDArray[np.floating], width: float = KERNEL_WIDTH) -> Floats:
     """Return the covariance of unit vectors with these `cosines`, any shape."""
-    covariance: Floats = np.exp(-2 * KERNEL_WIDTH * (1 - cosines.astype(np.float64)))
+    covariance: Floats = np.exp(-2 * width * (1 - cosines.astype(np.float64)))
     return covariance
 
 
-def row_support(cosines: NDArray[np.floating], between: NDArray[np.floating]) -> Floats:
+def row_support(cosines: NDArray[np.floating], between: NDArray[np.floating], width: float = KERNEL_WIDTH) -> Floats:
     """Return what each of n near rows contributes, shape (n,).
 
     `cosines`, shape (n,), are those of the question and the rows; `between`, shape (n, n), those among the rows.
     """
-    covariance = kernel(between)
+    covariance = kernel(between, width)
     covariance.flat[:: len(cosines) + 1] += NOISE
-    return np.asarray(np.linalg.solve(covariance, kernel(cosines)), np.float64)
+    return np.asarray(np.linalg.solve(covariance, kernel(cosines, width)), np.float64)
 
 
 def log_odds(support: NDArray[np.floating]) -> Floats:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.ports import Vectors
 from retrieval.faiss_index import FaissIndex
-from retrieval.fusion import Calibration, Floats, probability, row_support
+from retrieval.fusion import KERNEL_WIDTH, Calibration, Floats, probability, row_support
 from retrieval.lexical import LexicalIndex
 
 Rows = NDArray[np.int64]
@@ -37,11 +37,16 @@ class Candidates:
 class Ranker:
     """Finds candidates in the rows of a snapshot."""
 
-    def __init__(self, index: FaissIndex, lexical: LexicalIndex, owners: Rows) -> None:
+    def __init__(self, index: FaissIndex, lexical: LexicalIndex, owners: Rows, kernel_width: float = KERNEL_WIDTH) -> None:
         """`owners`, shape (rows,), gives the passage ordinal of each row."""
+        self.kernel_width = kernel_width
         self._index = index
         self._lexical = lexical
         self._owners = owners
+
+    def with_kernel(self, width: float) -> Ranker:
+        """Return a ranker of the same rows with another kernel."""
+        return Ranker(self._index, self._lexical, self._owners, width)
 
     def candidates(self, question: Vectors, text: str, excluded: Rows = NO_ROWS) -> Candidates:
         """Return candidates for the vector `question`, shape (dimension,), and its `text`, as if the `excluded` rows were not there.
@@ -56,7 +61,7 @@ class Ranker:
         if not len(rows):
             return Candidates(NO_ROWS, np.zeros(0), np.zeros(0))
         vectors = self._index.vectors(rows)
-        contributions = row_support(cosines, vectors @ vectors.T)
+        contributions = row_support(cosines, vectors @ vectors.T, self.kernel_width)
         ordinals, group = np.unique(self._owners[rows], return_inverse=True)
         lexical = np.zeros(len(ordinals))
         np.maximum.at(lexical, group, shares[rows])

@@ -22,7 +22,7 @@ from retrieval.lexical import LexicalIndex
 from retrieval.ranking import Ranker
 from retrieval.rows import owners, row_texts
 
-_FORMAT = 1
+_FORMAT = 2
 _MANIFEST = "manifest.json"
 _PASSAGES = "passages.jsonl"
 _VECTORS = "vectors.faiss"
@@ -92,7 +92,8 @@ def load(path: Path) -> Snapshot:
     owner_of = owners(passages)
     if not (manifest.rows == index.rows == len(owner_of)) or manifest.dimension != index.dimension:
         raise SnapshotError(f"{path}: the index does not fit the passages. Publish again: frontdesk knowledge publish")
-    return Snapshot(manifest, passages, index, Ranker(index, LexicalIndex.load(path / _WORDS, index.rows), owner_of))
+    lexical = LexicalIndex.load(path / _WORDS, index.rows)
+    return Snapshot(manifest, passages, index, Ranker(index, lexical, owner_of, manifest.calibration.kernel_width))
 
 
 def is_sound(path: Path) -> bool:

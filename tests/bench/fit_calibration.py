@@ -30,7 +30,7 @@ from core.serving import weights
 from retrieval import calibration, documents
 from retrieval.embedding import SentenceEmbedder
 from retrieval.faiss_index import FaissIndex
-from retrieval.fusion import Floats, features, log_odds, sigmoid
+from retrieval.fusion import Floats, features, sigmoid
 from retrieval.ingest import _centroids
 from retrieval.lexical import LexicalIndex
 from retrieval.ranking import Ranker
@@ -130,8 +130,8 @@ def _columns(drawn: Drawn, vectors: _Vectors) -> Columns:
     rows, owner_of = vectors.of(texts), owners(drawn.passages)
     ranker = Ranker(FaissIndex.build(rows), LexicalIndex.build(texts), owner_of)
     played = own_questions(drawn.passages, _centroids(rows, owner_of, len(drawn.passages)))
-    _, unanswerable = calibration._play(played, lambda chosen: rows[chosen], ranker, lambda done: None)
-    null_mean, null_deviation = calibration._null(log_odds(unanswerable.support))
+    (game,) = calibration.play(played, lambda chosen: rows[chosen], [ranker], lambda done: None)
+    null_mean, null_deviation = calibration.null_of(game.unanswerable)
     asked = vectors.of([question for question, _ in drawn.questions])
     candidates = [ranker.candidates(vector, text) for vector, (text, _) in zip(asked, drawn.questions, strict=True)]
     best = [int(np.argmax(found.support)) for found in candidates]

@@ -79,7 +79,8 @@ def test_more_support_or_more_shared_words_never_lower_the_probability(low: floa
 
 def test_the_probability_of_a_known_case_is_the_one_computed_by_hand() -> None:
     # log-odds of support 0.5 are 0; (0 - -1.9) / 0.5 = 3.8; -2.3 + 1.3 * 3.8 + 0.9 * 0.5 = 3.09; 1 / (1 + e^-3.09) = 0.9565
-    assert probability(SHIPPED, np.array([0.5]), np.array([0.5])) == pytest.approx([0.9565], abs=1e-4)
+    known = calibration.Calibration(null_mean=-1.9, null_deviation=0.5, intercept=-2.3, support_weight=1.3, lexical_weight=0.9)
+    assert probability(known, np.array([0.5]), np.array([0.5])) == pytest.approx([0.9565], abs=1e-4)
 
 
 def test_calibration_error_is_the_mean_gap_of_the_bins() -> None:
@@ -173,3 +174,23 @@ def test_a_large_base_is_asked_a_spread_of_its_questions() -> None:
     assert 1000 < len(questions) <= calibration.MAX_QUESTIONS
     assert min(q.ordinal for q in questions) < 5
     assert max(q.ordinal for q in questions) > 2490
+
+
+def test_a_base_takes_the_kernel_with_the_least_log_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses: dict[float, float] = {}
+    honest = calibration._fitted
+
+    def spied(game: calibration.Game, kernel_width: float) -> tuple[calibration.Calibration, float]:
+        found, losses[kernel_width] = honest(game, kernel_width)
+        return found, losses[kernel_width]
+
+    monkeypatch.setattr(calibration, "_fitted", spied)
+    found, _, _ = fitted(TOPICS)
+    assert set(losses) == set(calibration.KERNEL_WIDTHS)
+    assert found.kernel_width == min(losses, key=lambda width: losses[width])
+
+
+def test_a_wider_kernel_lets_far_rows_speak() -> None:
+    near, far = (row_support(np.array([0.5]), np.array([[1.0]]), width)[0] for width in (2.0, 1.25))
+    assert near == pytest.approx(np.exp(-2.0) / (1 + NOISE))
+    assert far == pytest.approx(np.exp(-1.25) / (1 + NOISE))

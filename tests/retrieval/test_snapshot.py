@@ -135,7 +135,7 @@ def test_bad_input_63_an_index_of_other_rows_or_dimension_is_refused(path: Path,
 
 @pytest.mark.parametrize(
     "manifest",
-    ["", "{", "[]", "null", '"x"', "{}", '{"format": 1}', "[" * 100_000, "\x00", '{"format": 1, "files": 5}', '{"format": 1, "files": {}}'],
+    ["", "{", "[]", "null", '"x"', "{}", '{"format": 2}', "[" * 100_000, "\x00", '{"format": 2, "files": 5}', '{"format": 2, "files": {}}'],
     ids=range(11),
 )
 def test_a_manifest_of_anything_else_is_refused(path: Path, manifest: str) -> None:
@@ -155,7 +155,7 @@ def test_a_manifest_with_a_wrong_field_is_refused(path: Path, fields: dict[str, 
 
 def test_a_snapshot_of_another_format_says_so(path: Path) -> None:
     change_manifest(path, format=99)
-    with pytest.raises(SnapshotError, match=r"has format 99, this version reads 1. Publish again"):
+    with pytest.raises(SnapshotError, match=r"has format 99, this version reads 2. Publish again"):
         snapshot.load(path)
 
 

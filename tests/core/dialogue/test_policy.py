@@ -20,7 +20,7 @@ def hits(*scores: float, curated: bool = True) -> tuple[Hit, ...]:
         ((0.85,), True, Decision.DIRECT, Reason.CONFIDENT),
         ((0.85,), False, Decision.ANSWER, Reason.COMPOSED),
         ((0.8499, 0.8), True, Decision.ANSWER, Reason.COMPOSED),
-        ((0.65,), True, Decision.ANSWER, Reason.COMPOSED),
+        ((0.69,), True, Decision.ANSWER, Reason.COMPOSED),
         ((0.6499,), True, Decision.CLARIFY, Reason.CLOSE_CANDIDATES),
         ((0.25, 0.20), True, Decision.CLARIFY, Reason.CLOSE_CANDIDATES),
         ((0.24, 0.20, 0.20), True, Decision.HANDOFF, Reason.LOW_CONFIDENCE),
