@@ -40,6 +40,24 @@ class InboundMessage:
     text: str
     received_at: datetime = field(default_factory=utc_now)
     for_bot: bool = True  # False: people are talking to each other
+    order_key: str = ""  # sorts the messages of a conversation as the platform ordered them; empty: as they were accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A customer changed a message that was sent before."""
+
+    address: Address
+    message_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A customer took a message back."""
+
+    address: Address
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +168,9 @@ class Reason(StrEnum):
     SMALL_TALK = "small_talk"
     NOTHING_TO_READ = "nothing_to_read"
     NOT_FOR_BOT = "not_for_bot"
+    WITH_PERSON = "with_person"
+    FAILED = "failed"
+    TOO_MANY = "too_many"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,12 @@ FrontdeskError
 ├── KnowledgeError       knowledge cannot be read, published or served
 │   └── SnapshotError    a published snapshot is missing, damaged or does not fit its embedder
 ├── ModelError           a model cannot be found, verified, converted or run
-└── StorageError         the database is missing, too old or out of reach
+├── StorageError         the database is missing, too old or out of reach
+├── LeaseLostError       somebody else has taken over; what was done under the lease must be thrown away
+└── DeliveryError        a platform did not take a message
+    ├── RefusedError     and never will: the channel is gone, the bot was removed
+    ├── RateLimitedError and says when to come back
+    └── UncertainError   or perhaps it did: the connection broke before it answered
 """
 
 
@@ -31,3 +36,27 @@ class ModelError(FrontdeskError):
 
 class StorageError(FrontdeskError):
     """The database is missing, too old or out of reach."""
+
+
+class LeaseLostError(FrontdeskError):
+    """Somebody else has taken over; what was done under the lease must be thrown away."""
+
+
+class DeliveryError(FrontdeskError):
+    """A platform did not take a message; it may be tried again."""
+
+
+class RefusedError(DeliveryError):
+    """A platform will never take this message: the channel is gone, the bot was removed."""
+
+
+class RateLimitedError(DeliveryError):
+    """A platform takes no more messages for `seconds`."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class UncertainError(DeliveryError):
+    """The connection broke before the platform answered: the message may have arrived, so look before sending again."""

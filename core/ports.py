@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain import Address, Exchange, Generation, InboundMessage, Limits, Passage, Prompt, Reply, Retrieval
+from core.domain import Address, Deleted, Edited, Exchange, Generation, InboundMessage, Limits, Passage, Prompt, Reply, Retrieval
 
 Vectors: TypeAlias = NDArray[np.float32]
 
@@ -103,6 +103,129 @@ class ConversationLog(Protocol):
 
     async def turns(self, address: Address) -> tuple[Turn, ...]:
         """Return every turn of a conversation, oldest first."""
+        ...
+
+
+class Claim(NamedTuple):
+    """The waiting messages of one conversation, to be answered as one turn by whoever holds the lease."""
+
+    conversation_id: str
+    lease: str  # the fencing token: nothing can be written under an old one
+    messages: tuple[InboundMessage, ...]  # oldest first, of one actor
+    inbox_ids: tuple[int, ...]
+    attempts: int  # counting this one
+
+
+class Backlog(NamedTuple):
+    """What waits: numbers for metrics and readiness. `oldest_seconds` is the age of the oldest waiting message."""
+
+    waiting: int
+    oldest_seconds: float
+    dead: int
+    undelivered: int
+
+
+class Inbox(Protocol):
+    """Accepted messages, each answered by exactly one turn, in order within its conversation."""
+
+    async def accept(self, message: InboundMessage, settle: float = 0.0) -> bool:
+        """Store a message before its platform is told; False when it was stored before.
+
+        For `settle` seconds from the first waiting message on, more of the same conversation join its turn.
+        """
+        ...
+
+    async def amend(self, edited: Edited) -> bool:
+        """Change a message that has no answer yet; a turn that is being written is fenced out and done again. False: too late."""
+        ...
+
+    async def erase(self, deleted: Deleted) -> bool:
+        """Cancel a message that has no answer yet, and forget its text wherever it is kept. False: it was never seen."""
+        ...
+
+    async def claim(self, seconds: float) -> Claim | None:
+        """Lease the conversation that waits longest, for `seconds`; None when nothing is due."""
+        ...
+
+    async def renew(self, claim: Claim, seconds: float) -> None:
+        """Keep the lease. Raises `LeaseLostError`."""
+        ...
+
+    async def finish(self, claim: Claim, reply: Reply) -> str:
+        """Write the turn and what is to be delivered, and free the conversation, in one transaction; return the turn id.
+
+        Raises `LeaseLostError`, and then nothing was written.
+        """
+        ...
+
+    async def retry(self, claim: Claim, error: str, delay: float) -> None:
+        """Give the conversation back; it is due again after `delay` seconds. Raises `LeaseLostError`."""
+        ...
+
+    async def bury(self, claim: Claim, error: str, reply: Reply) -> str:
+        """Give up on the messages and deliver `reply`, an apology; the conversation goes on. Raises `LeaseLostError`."""
+        ...
+
+    async def release(self, claim: Claim) -> None:
+        """Give the conversation back untouched, at a shutdown. Raises `LeaseLostError`."""
+        ...
+
+    async def backlog(self) -> Backlog:
+        """Return what waits."""
+        ...
+
+
+class Delivery(NamedTuple):
+    """A reply on its way to its platform."""
+
+    delivery_id: int
+    lease: str
+    address: Address
+    turn_id: str
+    reply: Reply
+    key: str  # the same at every attempt: a platform that knows it takes the reply once
+    attempts: int
+    uncertain: bool  # an earlier attempt may have arrived
+
+
+class Outbox(Protocol):
+    """Replies to deliver, in order within their conversation."""
+
+    async def claim(self, platforms: Collection[str], seconds: float) -> Delivery | None:
+        """Lease the reply that waits longest and is first in its conversation."""
+        ...
+
+    async def sent(self, delivery: Delivery, reference: str) -> None:
+        """Record where it arrived. Raises `LeaseLostError`."""
+        ...
+
+    async def retry(self, delivery: Delivery, error: str, delay: float, *, uncertain: bool) -> None:
+        """Try again after `delay` seconds. Raises `LeaseLostError`."""
+        ...
+
+    async def bury(self, delivery: Delivery, error: str) -> None:
+        """Give up on it; the next of the conversation may go. Raises `LeaseLostError`."""
+        ...
+
+
+class ChatAdapter(Protocol):
+    """A platform, seen from inside."""
+
+    @property
+    def platform(self) -> str:
+        """Name of the platform, as in `Address.platform`."""
+        ...
+
+    async def send(self, address: Address, reply: Reply, key: str) -> str:
+        """Deliver a reply and return the platform's reference to it. Raises a `DeliveryError`."""
+        ...
+
+    async def find(self, address: Address, key: str) -> str | None:
+        """Return the reference of a reply that arrived under this key, None when it did not. Raises a `DeliveryError`."""
+        ...
+
+    async def preview(self, address: Address, text: str) -> None:
+        """Append `text` to what is shown while the reply is being written; best effort, the reply replaces it."""
         ...
 
 
