@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -106,6 +107,20 @@ class ConversationLog(Protocol):
         ...
 
 
+class Responder(Protocol):
+    """The dialogue, as delivery sees it."""
+
+    async def reply(
+        self, message: InboundMessage, history: tuple[Exchange, ...] = (), preview: Callable[[str], Awaitable[None]] = ...
+    ) -> Reply:
+        """Return the reply to `message`; `history` is oldest first. Raises when it cannot be answered now."""
+        ...
+
+    def apology(self) -> Reply:
+        """Return what a customer is told whose message could not be answered: a person will."""
+        ...
+
+
 class Claim(NamedTuple):
     """The waiting messages of one conversation, to be answered as one turn by whoever holds the lease."""
 
@@ -114,6 +129,11 @@ class Claim(NamedTuple):
     messages: tuple[InboundMessage, ...]  # oldest first, of one actor
     inbox_ids: tuple[int, ...]
     attempts: int  # counting this one
+
+    @property
+    def message(self) -> InboundMessage:
+        """The messages as one: their texts as lines, the rest from the last."""
+        return replace(self.messages[-1], text="\n".join(message.text for message in self.messages))
 
 
 class Backlog(NamedTuple):

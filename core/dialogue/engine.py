@@ -98,6 +98,12 @@ class Engine:
         said = await self._say(message, found, preview)
         return self._reply(message, found, said, started)
 
+    def apology(self) -> Reply:
+        """Return what a customer is told whose message could not be answered: a person will."""
+        text = wording.hand_over(wording.FAILED, self._contact)
+        lineage = Lineage("none", "none", prompting.VERSION, "none", self._thresholds.version)
+        return Reply(Decision.HANDOFF, Reason.FAILED, text, (), 0.0, lineage)
+
     async def warm_up(self) -> None:
         """Ask something that nobody sees, so that the first customer does not wait for what is loaded at first use."""
         await asyncio.gather(self._retriever.retrieve("warm up"), self._person_detector.wants_person("warm up"))

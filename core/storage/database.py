@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ class Database:
             await connection.execution_options(frontdesk_write=True)
             async with connection.begin():
                 yield connection
+
+    async def now(self, connection: AsyncConnection) -> datetime:
+        """Return the database's own time, aware, in UTC: every process leases by one clock, whatever its host believes."""
+        clock = "SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')" if self.is_sqlite else "SELECT clock_timestamp()"
+        told = (await connection.exec_driver_sql(clock)).scalar_one()
+        return datetime.fromisoformat(told).replace(tzinfo=UTC) if self.is_sqlite else told.astimezone(UTC)
 
     def insert(self, table: Table) -> Any:
         """Return an INSERT of this dialect, which knows ON CONFLICT."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -21,11 +22,15 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
 Json = JSON().with_variant(JSONB(), "postgresql")
+Id = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only an INTEGER
+_WAITS = "state IN ('new', 'claimed')"
+_UNDELIVERED = "state IN ('pending', 'sending', 'uncertain')"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -94,6 +99,18 @@ conversations = Table(
     Column("channel_id", String(100), nullable=False),
     Column("thread_id", String(100), nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
+    # Set while messages wait: when the first of them is due. The lease is on the conversation, so two workers never answer in one.
+    Column("due_at", UtcDateTime),
+    Column("lease", String(32)),
+    Column("lease_until", UtcDateTime),
+    Index("conversations_due", "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")),
+    Index(
+        "conversations_leased",
+        "workspace_id",
+        "lease_until",
+        sqlite_where=text("lease_until IS NOT NULL"),
+        postgresql_where=text("lease_until IS NOT NULL"),
+    ),
     UniqueConstraint("platform", "workspace_id", "channel_id", "thread_id", name="one_conversation_per_address"),
 )
 
@@ -103,6 +120,7 @@ turns = Table(
     Column("turn_id", String(32), primary_key=True),
     Column("conversation_id", String(32), ForeignKey("conversations.conversation_id"), nullable=False),
     Column("position", Integer, nullable=False),
+    Column("inbox_id", Id, ForeignKey("inbox.inbox_id")),
     Column("actor_id", Text, nullable=False),
     Column("question", Text, nullable=False),
     Column("question_sha256", String(64), nullable=False),
@@ -119,4 +137,52 @@ turns = Table(
     Column("prompt_tokens", Integer, nullable=False),
     Column("completion_tokens", Integer, nullable=False),
     UniqueConstraint("conversation_id", "position", name="one_turn_per_position"),
+    UniqueConstraint("inbox_id", name="one_turn_per_message"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("inbox_id", Id, primary_key=True, autoincrement=True),
+    Column("conversation_id", String(32), ForeignKey("conversations.conversation_id"), nullable=False),
+    Column("platform", String(20), nullable=False),
+    Column("workspace_id", String(100), nullable=False),
+    Column("channel_id", String(100), nullable=False),
+    Column("message_id", String(100), nullable=False),
+    Column("order_key", String(40), nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("text_sha256", String(64), nullable=False),
+    Column("for_bot", Boolean, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("state", String(10), nullable=False),  # new | claimed | done | dead | cancelled
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    UniqueConstraint("platform", "workspace_id", "channel_id", "message_id", name="one_row_per_message"),
+    Index("inbox_waiting", "conversation_id", sqlite_where=text(_WAITS), postgresql_where=text(_WAITS)),
+    Index("inbox_dead", "state", sqlite_where=text("state = 'dead'"), postgresql_where=text("state = 'dead'")),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("outbox_id", Id, primary_key=True, autoincrement=True),
+    Column("turn_id", String(32), ForeignKey("turns.turn_id"), nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("conversation_id", String(32), ForeignKey("conversations.conversation_id"), nullable=False),
+    Column("platform", String(20), nullable=False),
+    Column("key", String(40), nullable=False),
+    Column("state", String(10), nullable=False),  # pending | sending | uncertain | sent | dead
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("lease", String(32)),
+    Column("lease_until", UtcDateTime),
+    Column("reference", Text),
+    Column("last_error", Text),
+    Column("sent_at", UtcDateTime),
+    UniqueConstraint("turn_id", "part", name="one_row_per_part"),
+    UniqueConstraint("key", name="one_row_per_key"),
+    Index("outbox_due", "due_at", sqlite_where=text(_UNDELIVERED), postgresql_where=text(_UNDELIVERED)),
+    Index("outbox_order", "conversation_id", "outbox_id", sqlite_where=text(_UNDELIVERED), postgresql_where=text(_UNDELIVERED)),
 )

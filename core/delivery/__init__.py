@@ -1,0 +1,1 @@
+"""Why no message is lost and none answered twice."""

@@ -1,0 +1,142 @@
+"""Answers what waits in the inbox: claim a conversation, let the dialogue reply, finish in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from core.delivery.crew import Bell, Crew, backoff
+from core.delivery.faults import reach
+from core.domain import Address, Reply
+from core.errors import LeaseLostError, StorageError
+from core.ports import Claim, ConversationLog, Inbox, Responder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long a worker may take, in seconds; `renew` is a quarter of `lease`, so that three misses are survived."""
+
+    lease: float = 60.0
+    renew: float = 15.0
+    drain: float = 25.0
+    max_attempts: int = 3
+    first_delay: float = 2.0
+    longest_delay: float = 60.0
+    at_once: int = 32
+
+
+class Worker:
+    """Runs the dialogue on accepted messages; any number of them, in any number of processes."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        log: ConversationLog,
+        responder: Responder,
+        preview: Callable[[Address, str], Awaitable[None]],
+        accepted: Bell,
+        finished: Bell,
+        terms: Terms = Terms(),
+    ) -> None:
+        """`accepted` wakes this worker, it rings `finished` when a reply waits to be delivered."""
+        self._inbox = inbox
+        self._log = log
+        self._responder = responder
+        self._preview = preview
+        self._finished = finished
+        self._terms = terms
+        self._crew = Crew(self._claim, self._answer, accepted, at_once=terms.at_once, drain_seconds=terms.drain)
+
+    async def run(self) -> None:
+        """Answer until cancelled; what is being written then is finished, or given back after `Terms.drain`."""
+        await self._crew.run()
+
+    async def _claim(self) -> Claim | None:
+        claim = await self._inbox.claim(self._terms.lease)
+        if claim is not None:
+            reach("after_claim")
+        return claim
+
+    async def _answer(self, claim: Claim) -> None:
+        try:
+            await self._turn(claim)
+        except asyncio.CancelledError:
+            with suppress(LeaseLostError, StorageError):
+                await self._inbox.release(claim)
+            raise
+        except LeaseLostError as error:
+            logger.info("%s", error)
+        except Exception as error:  # handed to the customer as an apology when it goes on
+            logger.exception("conversation %s was not answered, attempt %d", claim.conversation_id, claim.attempts)
+            await self._put_off(claim, error)
+
+    async def _turn(self, claim: Claim) -> None:
+        if claim.attempts > self._terms.max_attempts:  # its workers died before they could say why
+            await self._give_up(claim, "its workers died")
+            return
+        reply = await self._keeping_the_lease(claim, self._reply(claim))
+        reach("before_finish")
+        await self._finish(claim, reply)
+        reach("after_finish")
+        self._finished.ring()
+
+    async def _reply(self, claim: Claim) -> Reply:
+        address = claim.messages[-1].address
+        history = await self._log.history(address)
+        reach("while_answering")
+
+        async def preview(text: str) -> None:
+            await self._preview(address, text)
+
+        return await self._responder.reply(claim.message, history, preview)
+
+    async def _keeping_the_lease(self, claim: Claim, answering: Awaitable[Reply]) -> Reply:
+        """Return the reply; stop at once when the lease is lost: to an edit, a deletion, or another worker."""
+        tasks = asyncio.ensure_future(answering), asyncio.ensure_future(self._renew(claim))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].done():
+                return tasks[0].result()
+            tasks[1].result()  # raises LeaseLostError
+            raise LeaseLostError(f"conversation {claim.conversation_id} is no longer ours")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _renew(self, claim: Claim) -> None:
+        while True:
+            await asyncio.sleep(self._terms.renew)
+            with suppress(StorageError):  # the next renewal may come through, and the lease decides in the end
+                await self._inbox.renew(claim, self._terms.lease)
+
+    async def _finish(self, claim: Claim, reply: Reply) -> None:
+        """Write the answer; while the database is away keep it, for as long as the lease lasts."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._terms.lease
+        while True:
+            try:
+                await self._inbox.finish(claim, reply)
+                return
+            except StorageError:
+                if loop.time() > deadline:
+                    raise
+            await asyncio.sleep(backoff(2, self._terms.first_delay, self._terms.longest_delay))
+
+    async def _put_off(self, claim: Claim, error: Exception) -> None:
+        with suppress(LeaseLostError, StorageError):
+            if claim.attempts >= self._terms.max_attempts:
+                await self._give_up(claim, repr(error))
+            else:
+                delay = backoff(claim.attempts, self._terms.first_delay, self._terms.longest_delay)
+                await self._inbox.retry(claim, repr(error), delay)
+
+    async def _give_up(self, claim: Claim, error: str) -> None:
+        turn_id = await self._inbox.bury(claim, error, self._responder.apology())
+        logger.error("turn %s: %d attempts failed, the customer was handed over: %s", turn_id, claim.attempts, error)
+        self._finished.ring()

@@ -1,0 +1,246 @@
+"""The inbox in SQL: accepted once, claimed by conversation, finished under a fenced lease.
+
+The lease is on the conversation, not on the message: whoever holds it answers everything that waits there, so two workers never
+write in one conversation, and a late message cannot overtake a running turn. Times are the database's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.domain import Actor, Address, Decision, Deleted, Edited, InboundMessage, Reply
+from core.errors import LeaseLostError
+from core.ports import Backlog, Claim
+from core.storage.database import Database
+from core.storage.tables import conversations, inbox, outbox, turns
+from core.storage.turn_rows import add_turn, conversation_at
+from core.text import MAX_QUESTION_CHARS, clean
+
+_WAITING = inbox.c.state.in_(("new", "claimed"))
+_UNDELIVERED = outbox.c.state.in_(("pending", "sending", "uncertain"))
+MAX_TOGETHER = 20  # messages of one turn; a flood beyond it becomes the next turn
+
+
+class SqlInbox:
+    """`Inbox` on a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accept(self, message: InboundMessage, settle: float = 0.0) -> bool:
+        """See `Inbox.accept`."""
+        async with self._database.write() as connection:
+            conversation_id = await conversation_at(self._database, connection, message.address)
+            insert = self._database.insert(inbox).values(conversation_id=conversation_id, **_row(message))
+            if (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 0:
+                return False
+            due = await self._database.now(connection) + timedelta(seconds=settle)
+            await _wake(connection, conversation_id, due)
+        return True
+
+    async def amend(self, edited: Edited) -> bool:
+        """See `Inbox.amend`."""
+        async with self._database.write() as connection:
+            row = await self._locked(connection, edited.address, edited.message_id)
+            if row is None or row["state"] not in ("new", "claimed"):
+                return False
+            text, digest = _kept(edited.text)
+            await _set(connection, [row["inbox_id"]], state="new", attempts=0, text=text, text_sha256=digest)
+            await self._fence_out(connection, row)
+        return True
+
+    async def erase(self, deleted: Deleted) -> bool:
+        """See `Inbox.erase`."""
+        async with self._database.write() as connection:
+            row = await self._locked(connection, deleted.address, deleted.message_id)
+            if row is None:
+                return False
+            waits = row["state"] in ("new", "claimed")
+            await _set(connection, [row["inbox_id"]], text="", state="cancelled" if waits else row["state"])
+            await connection.execute(update(turns).where(turns.c.inbox_id == row["inbox_id"]).values(question=""))
+            if waits:
+                await self._fence_out(connection, row)
+        return True
+
+    async def claim(self, seconds: float) -> Claim | None:
+        """See `Inbox.claim`."""
+        async with self._database.write() as connection:
+            now = await self._database.now(connection)
+            conversation_id = (await connection.execute(_due(now))).scalar()
+            if conversation_id is None:
+                return None
+            rows = _together((await connection.execute(_waiting_in(conversation_id))).mappings().all())
+            if not rows:  # every message was taken back
+                await _free(connection, conversation_id)
+                return None
+            lease = uuid.uuid4().hex
+            leased = {"lease": lease, "lease_until": now + timedelta(seconds=seconds)}
+            await connection.execute(update(conversations).where(conversations.c.conversation_id == conversation_id).values(**leased))
+            inbox_ids = tuple(row["inbox_id"] for row in rows)
+            await _set(connection, inbox_ids, state="claimed", attempts=inbox.c.attempts + 1)
+            attempts = max(row["attempts"] for row in rows) + 1
+            return Claim(conversation_id, lease, tuple(map(_message, rows)), inbox_ids, attempts)
+
+    async def renew(self, claim: Claim, seconds: float) -> None:
+        """See `Inbox.renew`."""
+        async with self._database.write() as connection:
+            until = await self._database.now(connection) + timedelta(seconds=seconds)
+            await _under_lease(connection, claim, lease_until=until)
+
+    async def finish(self, claim: Claim, reply: Reply) -> str:
+        """See `Inbox.finish`."""
+        return await self._close(claim, reply, state="done", last_error=None)
+
+    async def bury(self, claim: Claim, error: str, reply: Reply) -> str:
+        """See `Inbox.bury`."""
+        return await self._close(claim, reply, state="dead", last_error=error)
+
+    async def retry(self, claim: Claim, error: str, delay: float) -> None:
+        """See `Inbox.retry`."""
+        async with self._database.write() as connection:
+            due = await self._database.now(connection) + timedelta(seconds=delay)
+            await _under_lease(connection, claim, lease=None, lease_until=None, due_at=due)
+            await _set(connection, claim.inbox_ids, state="new", last_error=error)
+
+    async def release(self, claim: Claim) -> None:
+        """See `Inbox.release`."""
+        async with self._database.write() as connection:
+            now = await self._database.now(connection)
+            await _under_lease(connection, claim, lease=None, lease_until=None, due_at=now)
+            await _set(connection, claim.inbox_ids, state="new", attempts=inbox.c.attempts - 1)
+
+    async def backlog(self) -> Backlog:
+        """See `Inbox.backlog`."""
+        async with self._database.read() as connection:
+            now = await self._database.now(connection)
+            query = select(func.count(), func.min(inbox.c.received_at)).where(_WAITING)
+            waiting, oldest = (await connection.execute(query)).one()
+            dead = (await connection.execute(select(func.count()).select_from(inbox).where(inbox.c.state == "dead"))).scalar_one()
+            undelivered = (await connection.execute(select(func.count()).select_from(outbox).where(_UNDELIVERED))).scalar_one()
+        return Backlog(waiting, (now - oldest).total_seconds() if oldest else 0.0, dead, undelivered)
+
+    async def _close(self, claim: Claim, reply: Reply, **values: Any) -> str:
+        async with self._database.write() as connection:
+            await _under_lease(connection, claim, lease=None, lease_until=None)
+            await _set(connection, claim.inbox_ids, **values)
+            turn_id = await add_turn(connection, claim.conversation_id, claim.message, reply, claim.inbox_ids[-1])
+            now = await self._database.now(connection)
+            if reply.decision is not Decision.SILENT:
+                await connection.execute(outbox.insert().values(**_parcel(claim, turn_id, now)))
+            await _free(connection, claim.conversation_id, now)
+        return turn_id
+
+    async def _locked(self, connection: AsyncConnection, address: Address, message_id: str) -> RowMapping | None:
+        await conversation_at(self._database, connection, address)
+        where = (
+            inbox.c.platform == address.platform,
+            inbox.c.workspace_id == address.workspace_id,
+            inbox.c.channel_id == address.channel_id,
+            inbox.c.message_id == message_id,
+        )
+        return (await connection.execute(select(inbox).where(*where))).mappings().first()
+
+    async def _fence_out(self, connection: AsyncConnection, row: RowMapping) -> None:
+        """Whoever is writing an answer to an old text loses the lease; what waits is due now."""
+        where = conversations.c.conversation_id == row["conversation_id"]
+        if row["state"] == "claimed":
+            await connection.execute(update(conversations).where(where).values(lease=None, lease_until=None))
+        await _free(connection, row["conversation_id"], await self._database.now(connection), keep_lease=True)
+
+
+def _due(now: datetime) -> Select[Any]:
+    """The conversation to claim: from the workspace that is served least right now, then the one that waits longest."""
+    other = conversations.alias()
+    served = select(func.count()).where(other.c.workspace_id == conversations.c.workspace_id, other.c.lease_until > now).scalar_subquery()
+    free = conversations.c.lease_until.is_(None) | (conversations.c.lease_until <= now)
+    return (
+        select(conversations.c.conversation_id)
+        .where(conversations.c.due_at.is_not(None), conversations.c.due_at <= now, free)
+        .order_by(served, conversations.c.due_at)
+        .limit(1)
+        .with_for_update(of=conversations, skip_locked=True)
+    )
+
+
+def _waiting_in(conversation_id: str) -> Select[Any]:
+    ordered = (inbox.c.order_key, inbox.c.inbox_id)
+    return select(inbox, *_ADDRESS).join(conversations).where(inbox.c.conversation_id == conversation_id, _WAITING).order_by(*ordered)
+
+
+_ADDRESS = (conversations.c.thread_id,)
+
+
+def _together(rows: Any) -> list[RowMapping]:
+    """The first messages that have one author and one audience: people who talk in between keep their place."""
+    first = list(rows[:1])
+    for row in rows[1:MAX_TOGETHER]:
+        if (row["actor_id"], row["for_bot"]) != (first[0]["actor_id"], first[0]["for_bot"]):
+            break
+        first.append(row)
+    return first
+
+
+async def _wake(connection: AsyncConnection, conversation_id: str, due: datetime) -> None:
+    """Make the conversation due at `due`, or leave it due earlier."""
+    where = conversations.c.conversation_id == conversation_id
+    later = conversations.c.due_at.is_(None) | (conversations.c.due_at > due)
+    await connection.execute(update(conversations).where(where, later).values(due_at=due))
+
+
+async def _free(connection: AsyncConnection, conversation_id: str, now: datetime | None = None, *, keep_lease: bool = False) -> None:
+    """Due now when messages wait, else not due at all."""
+    waits = select(func.count()).where(inbox.c.conversation_id == conversation_id, _WAITING)
+    due = now if now is not None and (await connection.execute(waits)).scalar_one() else None
+    values: dict[str, Any] = {"due_at": due} | ({} if keep_lease else {"lease": None, "lease_until": None})
+    await connection.execute(update(conversations).where(conversations.c.conversation_id == conversation_id).values(**values))
+
+
+async def _under_lease(connection: AsyncConnection, claim: Claim, **values: Any) -> None:
+    where = (conversations.c.conversation_id == claim.conversation_id, conversations.c.lease == claim.lease)
+    if (await connection.execute(update(conversations).where(*where).values(**values))).rowcount != 1:
+        raise LeaseLostError(f"conversation {claim.conversation_id} was taken over; what was written for it is thrown away")
+
+
+async def _set(connection: AsyncConnection, inbox_ids: Any, **values: Any) -> None:
+    await connection.execute(update(inbox).where(inbox.c.inbox_id.in_(inbox_ids)).values(**values))
+
+
+def _parcel(claim: Claim, turn_id: str, now: datetime) -> dict[str, Any]:
+    platform = claim.messages[-1].address.platform
+    keys = {"turn_id": turn_id, "part": 0, "key": f"{turn_id}-0", "conversation_id": claim.conversation_id}
+    return keys | {"platform": platform, "state": "pending", "attempts": 0, "due_at": now}
+
+
+def _kept(text: str) -> tuple[str, str]:
+    return clean(text)[: MAX_QUESTION_CHARS + 1], hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _row(message: InboundMessage) -> dict[str, Any]:
+    text, digest = _kept(message.text)
+    return {
+        "platform": message.address.platform,
+        "workspace_id": message.address.workspace_id,
+        "channel_id": message.address.channel_id,
+        "message_id": message.message_id,
+        "order_key": message.order_key,
+        "actor_id": message.actor.actor_id,
+        "actor_name": message.actor.name,
+        "text": text,
+        "text_sha256": digest,
+        "for_bot": message.for_bot,
+        "received_at": message.received_at,
+        "state": "new",
+        "attempts": 0,
+    }
+
+
+def _message(row: RowMapping) -> InboundMessage:
+    address = Address(row["platform"], row["workspace_id"], row["channel_id"], row["thread_id"])
+    actor = Actor(row["actor_id"], row["actor_name"])
+    return InboundMessage(row["message_id"], address, actor, row["text"], row["received_at"], row["for_bot"], row["order_key"])
