@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,17 +12,22 @@ from threadpoolctl import threadpool_limits
 
 from bot.dispatch import Dispatch
 from bot.settings import Settings
+from core.delivery.courier import Courier
+from core.delivery.crew import Bell
+from core.delivery.worker import Worker
 from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
-from core.domain import Limits
+from core.domain import Address, Limits
 from core.errors import SnapshotError
-from core.ports import ConversationLog, Embedder, Generator, KnowledgeStore, PersonDetector
+from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, KnowledgeStore, PersonDetector
 from core.serving import weights
 from core.serving.extractive import ExtractiveGenerator
 from core.serving.local import LocalGenerator, best_device
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
+from core.storage.inbox import SqlInbox
 from core.storage.knowledge_store import SqlKnowledgeStore
+from core.storage.outbox import SqlOutbox
 from retrieval import documents, ingest, snapshot
 from retrieval.embedding import SentenceEmbedder
 from retrieval.person_request import PhrasePersonDetector
@@ -95,9 +100,36 @@ class Frontdesk:
             contact=self.settings.contact,
         )
 
-    def dispatch(self, engine: Engine) -> Dispatch:
-        """The one path of every inbound message."""
-        return Dispatch(engine, self.conversation_log)
+    @cached_property
+    def inbox(self) -> Inbox:
+        """Accepted messages."""
+        return SqlInbox(self.database)
+
+    @cached_property
+    def dispatch(self) -> Dispatch:
+        """The one path of every inbound event."""
+        return Dispatch(self.inbox, self._accepted)
+
+    def worker(self, engine: Engine, adapters: Mapping[str, ChatAdapter]) -> Worker:
+        """What answers accepted messages; previews go to the adapters of this process."""
+
+        async def preview(address: Address, text: str) -> None:
+            if address.platform in adapters:
+                await adapters[address.platform].preview(address, text)
+
+        return Worker(self.inbox, self.conversation_log, engine, preview, self._accepted, self._finished)
+
+    def courier(self, adapters: Mapping[str, ChatAdapter]) -> Courier:
+        """What delivers replies through the adapters of this process."""
+        return Courier(SqlOutbox(self.database), adapters, self._finished)
+
+    @cached_property
+    def _accepted(self) -> Bell:
+        return Bell()
+
+    @cached_property
+    def _finished(self) -> Bell:
+        return Bell()
 
     async def served_knowledge(self, wanted: str | None = None) -> str:
         """Return the knowledge base to serve: the wanted or configured one, or the sample on a machine that has none yet.

@@ -1,44 +1,49 @@
-"""The one path of every inbound message, and the one place where an error becomes something a customer may read."""
+"""The one path of every inbound event, and the one place where an error becomes something a customer may read."""
 
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from typing import TypeAlias
 
-from core.dialogue.engine import Engine, Preview, no_preview
-from core.domain import InboundMessage, Reply
+from core.delivery.crew import Bell
+from core.delivery.faults import reach
+from core.domain import Deleted, Edited, InboundMessage
 from core.errors import FrontdeskError
-from core.ports import ConversationLog
+from core.ports import Inbox
 
 logger = logging.getLogger(__name__)
 
+Event: TypeAlias = InboundMessage | Edited | Deleted
 APOLOGY = "Sorry, something went wrong on our side and your message was not answered. Please try again in a minute."
 
 
-class Answered(NamedTuple):
-    """A logged turn."""
-
-    turn_id: str
-    reply: Reply
-
-
-class NotAnsweredError(FrontdeskError):
-    """A message could not be answered; the text is fit for a customer, the cause is in the log."""
+class NotAcceptedError(FrontdeskError):
+    """An event could not be stored; the text is fit for a customer, the cause is in the log."""
 
 
 class Dispatch:
-    """Answers a message with the conversation so far in mind, and logs the turn."""
+    """Stores what comes in, before its platform is told, and wakes the workers of this process."""
 
-    def __init__(self, engine: Engine, conversation_log: ConversationLog) -> None:
-        self._engine = engine
-        self._log = conversation_log
+    def __init__(self, inbox: Inbox, accepted: Bell) -> None:
+        self._inbox = inbox
+        self._accepted = accepted
 
-    async def accept(self, message: InboundMessage, preview: Preview = no_preview) -> Answered:
-        """Return the logged answer. Raises `NotAnsweredError` whatever went wrong."""
+    async def accept(self, event: Event, settle: float = 0.0) -> bool:
+        """Return whether the event was new. Raises `NotAcceptedError` when it is not stored: the platform must send it again."""
         try:
-            history = await self._log.history(message.address)
-            reply = await self._engine.reply(message, history, preview)
-            return Answered(await self._log.append(message, reply), reply)
+            new = await self._store(event, settle)
         except Exception as error:
-            logger.exception("message %s was not answered", message.message_id)
-            raise NotAnsweredError(APOLOGY) from error
+            logger.exception("%s %s was not accepted", type(event).__name__, event.message_id)
+            raise NotAcceptedError(APOLOGY) from error
+        reach("after_accept")
+        self._accepted.ring()
+        return new
+
+    async def _store(self, event: Event, settle: float) -> bool:
+        match event:
+            case InboundMessage():
+                return await self._inbox.accept(event, settle)
+            case Edited():
+                return await self._inbox.amend(event)
+            case Deleted():
+                return await self._inbox.erase(event)

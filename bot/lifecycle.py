@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 
 from bot.bootstrap import Frontdesk
+from bot.live import Line, LiveAdapter
 from bot.web.app import Surroundings, build
 from core.errors import FrontdeskError, ModelError, SettingsError, StorageError
 from core.ports import Generator
@@ -21,24 +22,68 @@ logger = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 2.0  # a publish or rollback in any process is served here after at most this long
 DRAIN_SECONDS = 25
+ROLES = frozenset({"web", "worker"})
 
 
-async def serve(graph: Frontdesk) -> None:
-    """Serve the chat page until SIGTERM or SIGINT, then finish the answers that are being written."""
-    listener = _listen(graph.settings.host, graph.settings.port)
-    knowledge = await graph.served_knowledge()
-    retriever = graph.retriever(knowledge)
-    async with _closing(graph.generator()) as generator, asyncio.TaskGroup() as tasks:
-        background = [
-            tasks.create_task(retriever.watch(FOLLOW_SECONDS, _report_stale)),
-            tasks.create_task(_open(generator)),
-        ]
-        surroundings = await _surroundings(graph, retriever, generator)
-        logger.info("serving knowledge %r with model %r", knowledge, generator.version)
-        graph.report(f"Frontdesk is ready: http://{graph.settings.host}:{listener.getsockname()[1]}")
-        await _server(surroundings).serve([listener])
+async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
+    """Run the parts named by `roles` until SIGTERM or SIGINT, then end in order.
+
+    The worker claims no more and finishes what it writes, the page lets its open answers end, both within `DRAIN_SECONDS`; then
+    the courier delivers what is ready, and the rest stops. A part that fails ends the process: it must not live on half.
+    """
+    stop = _stop_at_signals()
+    listener = _listen(graph.settings.host, graph.settings.port) if "web" in roles else None
+    retriever = graph.retriever(await graph.served_knowledge())
+    adapters = {"web": LiveAdapter("web")} if listener else {}
+    async with _closing(graph.generator() if "worker" in roles else graph.quoting) as generator, asyncio.TaskGroup() as tasks:
+        background = [tasks.create_task(retriever.watch(FOLLOW_SECONDS, _report_stale)), tasks.create_task(_open(generator))]
+        first_to_end = []
+        if "worker" in roles:
+            engine = await graph.engine(retriever, generator)
+            await engine.warm_up()
+            first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
+            logger.info("answering from %r with model %r", (await retriever.manifest()).knowledge, generator.version)
+        if listener is not None:
+            background.append(tasks.create_task(graph.courier(adapters).run()))
+            server = _server(_surroundings(graph, retriever, generator, adapters["web"]))
+            first_to_end.append(tasks.create_task(_serve_page(server, listener, stop)))
+            graph.report(f"Frontdesk is ready: http://{graph.settings.host}:{listener.getsockname()[1]}")
+        else:
+            graph.report("Frontdesk is ready: answering for other processes")
+        await stop.wait()
+        logger.info("stopping")
+        for task in first_to_end:
+            task.cancel()
+        await asyncio.wait(first_to_end)
         for task in background:
             task.cancel()
+
+
+def _stop_at_signals() -> asyncio.Event:
+    """Return the event that the first SIGTERM or SIGINT sets; a second one ends the process at once."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def handle() -> None:
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, handle)
+    return stop
+
+
+async def _serve_page(server: uvicorn.Server, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Serve until cancelled, then let open answers end; a server that ends by itself stops everything."""
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+    finally:
+        stop.set()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -51,19 +96,12 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Ends at SIGTERM or SIGINT and lets the caller go on; uvicorn raises the signal again, which skips every clean-up."""
+    """Leaves signals to `serve`; uvicorn raises them again when it ends, which skips every clean-up."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle both signals while serving; a second SIGINT does not wait for open answers."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+        """Do nothing."""
+        yield
 
 
 def _server(surroundings: Surroundings) -> uvicorn.Server:
@@ -77,7 +115,7 @@ def _server(surroundings: Surroundings) -> uvicorn.Server:
     return _Server(config)
 
 
-async def _surroundings(graph: Frontdesk, retriever: SnapshotRetriever, generator: Generator) -> Surroundings:
+def _surroundings(graph: Frontdesk, retriever: SnapshotRetriever, generator: Generator, adapter: LiveAdapter) -> Surroundings:
     async def health() -> dict[str, str]:
         return {
             part: problem
@@ -89,10 +127,8 @@ async def _surroundings(graph: Frontdesk, retriever: SnapshotRetriever, generato
             if problem
         }
 
-    engine = await graph.engine(retriever, generator)
-    await engine.warm_up()
     return Surroundings(
-        dispatch=graph.dispatch(engine),
+        line=Line(graph.dispatch, graph.inbox, adapter),
         conversation_log=graph.conversation_log,
         passage=retriever.passage,
         suggestions=retriever.titles,

@@ -15,7 +15,7 @@ from core.errors import SettingsError
 
 PREFIX = "FRONTDESK_"
 CONFIG_FILE = "frontdesk.toml"
-_NOT_SETTINGS = {"FRONTDESK_CONFIG"}
+_NOT_SETTINGS = {"FRONTDESK_CONFIG", "FRONTDESK_FAULT"}
 _SECRET = {"database_url"}  # never shown, not even when wrong
 
 

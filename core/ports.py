@@ -190,6 +190,10 @@ class Inbox(Protocol):
         """Give the conversation back untouched, at a shutdown. Raises `LeaseLostError`."""
         ...
 
+    async def answer_to(self, message: InboundMessage) -> Reply | None:
+        """Return the reply that a message got, None while it waits."""
+        ...
+
     async def backlog(self) -> Backlog:
         """Return what waits."""
         ...

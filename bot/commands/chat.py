@@ -11,7 +11,8 @@ from rich.markdown import Markdown
 
 from bot.bootstrap import Frontdesk
 from bot.commands.ask import terminal_message
-from bot.dispatch import Dispatch, NotAnsweredError
+from bot.dispatch import NotAcceptedError
+from bot.live import Line, LiveAdapter
 from bot.terminal import out, with_frontdesk
 from core.domain import Reply
 
@@ -30,15 +31,18 @@ def command(knowledge: str | None) -> None:
 
 async def _chat(graph: Frontdesk, knowledge: str | None) -> None:
     name = await graph.served_knowledge(knowledge)
-    generator = graph.generator()
-    dispatch = graph.dispatch(await graph.engine(graph.retriever(name), generator))
+    generator, adapter = graph.generator(), LiveAdapter("terminal")
+    engine = await graph.engine(graph.retriever(name), generator)
     out.print(f"Knowledge [bold]{name}[/bold], model [bold]{generator.version}[/bold]. An empty line ends.", style="dim")
-    thread_id = uuid.uuid4().hex
-    try:
+    line, thread_id = Line(graph.dispatch, graph.inbox, adapter), uuid.uuid4().hex
+    adapters = {adapter.platform: adapter}
+    async with asyncio.TaskGroup() as tasks:
+        parts = [tasks.create_task(graph.worker(engine, adapters).run()), tasks.create_task(graph.courier(adapters).run())]
         while text := await asyncio.to_thread(_read_line):
-            await _turn(dispatch, text, thread_id)
-    finally:
-        await generator.aclose()
+            await _turn(line, text, thread_id)
+        for part in parts:
+            part.cancel()
+    await generator.aclose()
 
 
 def _read_line() -> str:
@@ -48,21 +52,19 @@ def _read_line() -> str:
         return ""
 
 
-async def _turn(dispatch: Dispatch, text: str, thread_id: str) -> None:
+async def _turn(line: Line, text: str, thread_id: str) -> None:
     shown = ""
     with Live(console=out, transient=True, refresh_per_second=8) as live:
-
-        async def preview(piece: str) -> None:
-            nonlocal shown
-            shown += piece
-            live.update(Markdown(shown))
-
         try:
-            answered = await dispatch.accept(terminal_message(text, thread_id), preview)
-        except NotAnsweredError as error:
+            async for said in line.say(terminal_message(text, thread_id)):
+                if isinstance(said, Reply):
+                    live.stop()
+                    _show(said)
+                else:
+                    shown += said
+                    live.update(Markdown(shown))
+        except NotAcceptedError as error:
             out.print(str(error), style="red")
-            return
-    _show(answered.reply)
 
 
 def _show(reply: Reply) -> None:

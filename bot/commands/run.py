@@ -7,28 +7,39 @@ import asyncio
 import click
 
 from bot.bootstrap import frontdesk
-from bot.lifecycle import serve
+from bot.lifecycle import ROLES, serve
 from bot.settings import Settings, read
 from bot.telemetry import configure_logging
 from bot.terminal import report
 
 
+def _parts(_context: click.Context, _parameter: click.Parameter, value: str) -> frozenset[str]:
+    parts = frozenset(part.strip() for part in value.split(","))
+    if not parts <= ROLES:
+        raise click.BadParameter(f"{', '.join(sorted(parts - ROLES))} is none of {', '.join(sorted(ROLES))}.")
+    return parts
+
+
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the chat page; 0 takes a free one.")
-def command(port: int | None) -> None:
-    """Serve the chat page; SIGTERM drains.
+@click.option("--only", metavar="PARTS", default=",".join(sorted(ROLES)), show_default=True, callback=_parts, help="Parts to run here.")
+def command(port: int | None, only: frozenset[str]) -> None:
+    """Serve the chat page and answer; SIGTERM drains.
+
+    Several processes may share one database, each with parts of its own: any number of workers, any number of pages.
 
     \b
     Example:
       frontdesk run --port 9000
+      frontdesk run --only worker
     """
     settings = read()
     if port is not None:
         settings = settings.model_copy(update={"port": port})
     configure_logging(settings.log_level)
-    asyncio.run(_run(settings))
+    asyncio.run(_run(settings, only))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, roles: frozenset[str]) -> None:
     async with frontdesk(settings, report) as graph:
-        await serve(graph)
+        await serve(graph, roles)

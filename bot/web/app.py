@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from bot.dispatch import Dispatch, NotAnsweredError
+from bot.dispatch import NotAcceptedError
+from bot.live import Line
 from bot.reply_document import reply_document
 from bot.web.protection import BodyLimit, SameOrigin, SecurityHeaders, refusal
-from core.domain import Actor, Address, InboundMessage, Passage
+from core.domain import Actor, Address, InboundMessage, Passage, Reply
 from core.ports import ConversationLog
 
 _STATIC = Path(__file__).parent / "static"
@@ -35,7 +34,7 @@ _SUGGESTIONS = 4
 class Surroundings:
     """What the page needs besides the dialogue."""
 
-    dispatch: Dispatch
+    line: Line
     conversation_log: ConversationLog
     passage: Callable[[str], Awaitable[Passage | None]]
     suggestions: Callable[[int], Awaitable[tuple[str, ...]]]
@@ -46,6 +45,7 @@ class Surroundings:
 class _ChatRequest(BaseModel):
     message: str
     conversation_id: str | None = None
+    message_id: str | None = Field(None, pattern=r"^[\w-]{16,64}$")  # the same when a message is sent again
 
 
 def build(surroundings: Surroundings) -> FastAPI:
@@ -97,23 +97,17 @@ def _add_health(app: FastAPI, surroundings: Surroundings) -> None:
 
 
 async def _answer(surroundings: Surroundings, asked: _ChatRequest) -> AsyncIterator[ServerSentEvent]:
-    """Yield previews while the reply is written, then the reply; a customer who leaves cancels the work."""
+    """Yield previews while the reply is written, then the reply."""
     address = await _address(surroundings.conversation_log, asked.conversation_id)
-    message = InboundMessage(uuid.uuid4().hex, address, Actor("visitor"), asked.message)
-    pieces: asyncio.Queue[str | None] = asyncio.Queue()
-    answering = asyncio.create_task(surroundings.dispatch.accept(message, pieces.put))
-    answering.add_done_callback(lambda _: pieces.put_nowait(None))
+    message = InboundMessage(asked.message_id or uuid.uuid4().hex, address, Actor("visitor"), asked.message)
     try:
-        while (piece := await pieces.get()) is not None:
-            yield ServerSentEvent(event="token", data={"text": piece})
-        document = reply_document((await answering).reply) | {"conversation_id": address.thread_id}
-        yield ServerSentEvent(event="reply", data=document)
-    except NotAnsweredError as error:
+        async for said in surroundings.line.say(message):
+            if isinstance(said, Reply):
+                yield ServerSentEvent(event="reply", data=reply_document(said) | {"conversation_id": address.thread_id})
+            else:
+                yield ServerSentEvent(event="token", data={"text": said})
+    except NotAcceptedError as error:
         yield ServerSentEvent(event="error", data={"message": str(error)})
-    finally:
-        answering.cancel()
-        with suppress(asyncio.CancelledError, NotAnsweredError):
-            await answering
 
 
 async def _address(log: ConversationLog, conversation_id: str | None) -> Address:

@@ -74,9 +74,7 @@ class Courier:
 
     async def _put_off(self, delivery: Delivery, error: Exception) -> None:
         with suppress(LeaseLostError, StorageError):
-            if isinstance(error, RefusedError) or (
-                delivery.attempts >= self._terms.max_attempts and not isinstance(error, RateLimitedError)
-            ):
+            if self._is_hopeless(delivery, error):
                 logger.error("reply %s cannot be delivered: %s", delivery.key, error)
                 await self._outbox.bury(delivery, repr(error))
                 return
@@ -84,6 +82,10 @@ class Courier:
             if isinstance(error, RateLimitedError):
                 delay = error.seconds
             await self._outbox.retry(delivery, repr(error), delay, uncertain=_may_have_arrived(delivery, error))
+
+    def _is_hopeless(self, delivery: Delivery, error: Exception) -> bool:
+        worn_out = delivery.attempts >= self._terms.max_attempts and not isinstance(error, RateLimitedError)
+        return worn_out or isinstance(error, RefusedError)
 
 
 def _may_have_arrived(delivery: Delivery, error: Exception) -> bool:

@@ -19,7 +19,7 @@ from core.errors import LeaseLostError
 from core.ports import Backlog, Claim
 from core.storage.database import Database
 from core.storage.tables import conversations, inbox, outbox, turns
-from core.storage.turn_rows import add_turn, conversation_at
+from core.storage.turn_rows import add_turn, conversation_at, reply_of
 from core.text import MAX_QUESTION_CHARS, clean
 
 _WAITING = inbox.c.state.in_(("new", "claimed"))
@@ -63,7 +63,7 @@ class SqlInbox:
                 return False
             waits = row["state"] in ("new", "claimed")
             await _set(connection, [row["inbox_id"]], text="", state="cancelled" if waits else row["state"])
-            await connection.execute(update(turns).where(turns.c.inbox_id == row["inbox_id"]).values(question=""))
+            await connection.execute(update(turns).where(turns.c.turn_id == row["turn_id"]).values(question=""))
             if waits:
                 await self._fence_out(connection, row)
         return True
@@ -115,6 +115,13 @@ class SqlInbox:
             await _under_lease(connection, claim, lease=None, lease_until=None, due_at=now)
             await _set(connection, claim.inbox_ids, state="new", attempts=inbox.c.attempts - 1)
 
+    async def answer_to(self, message: InboundMessage) -> Reply | None:
+        """See `Inbox.answer_to`."""
+        query = select(turns).join(inbox, inbox.c.turn_id == turns.c.turn_id).where(*_is(message.address, message.message_id))
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        return reply_of(row) if row else None
+
     async def backlog(self) -> Backlog:
         """See `Inbox.backlog`."""
         async with self._database.read() as connection:
@@ -128,8 +135,8 @@ class SqlInbox:
     async def _close(self, claim: Claim, reply: Reply, **values: Any) -> str:
         async with self._database.write() as connection:
             await _under_lease(connection, claim, lease=None, lease_until=None)
-            await _set(connection, claim.inbox_ids, **values)
             turn_id = await add_turn(connection, claim.conversation_id, claim.message, reply, claim.inbox_ids[-1])
+            await _set(connection, claim.inbox_ids, turn_id=turn_id, **values)
             now = await self._database.now(connection)
             if reply.decision is not Decision.SILENT:
                 await connection.execute(outbox.insert().values(**_parcel(claim, turn_id, now)))
@@ -138,13 +145,7 @@ class SqlInbox:
 
     async def _locked(self, connection: AsyncConnection, address: Address, message_id: str) -> RowMapping | None:
         await conversation_at(self._database, connection, address)
-        where = (
-            inbox.c.platform == address.platform,
-            inbox.c.workspace_id == address.workspace_id,
-            inbox.c.channel_id == address.channel_id,
-            inbox.c.message_id == message_id,
-        )
-        return (await connection.execute(select(inbox).where(*where))).mappings().first()
+        return (await connection.execute(select(inbox).where(*_is(address, message_id)))).mappings().first()
 
     async def _fence_out(self, connection: AsyncConnection, row: RowMapping) -> None:
         """Whoever is writing an answer to an old text loses the lease; what waits is due now."""
@@ -152,6 +153,15 @@ class SqlInbox:
         if row["state"] == "claimed":
             await connection.execute(update(conversations).where(where).values(lease=None, lease_until=None))
         await _free(connection, row["conversation_id"], await self._database.now(connection), keep_lease=True)
+
+
+def _is(address: Address, message_id: str) -> tuple[Any, ...]:
+    return (
+        inbox.c.platform == address.platform,
+        inbox.c.workspace_id == address.workspace_id,
+        inbox.c.channel_id == address.channel_id,
+        inbox.c.message_id == message_id,
+    )
 
 
 def _due(now: datetime) -> Select[Any]:

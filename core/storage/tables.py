@@ -159,6 +159,7 @@ inbox = Table(
     Column("state", String(10), nullable=False),  # new | claimed | done | dead | cancelled
     Column("attempts", Integer, nullable=False),
     Column("last_error", Text),
+    Column("turn_id", String(32)),  # the turn that answers it, several messages may share one
     UniqueConstraint("platform", "workspace_id", "channel_id", "message_id", name="one_row_per_message"),
     Index("inbox_waiting", "conversation_id", sqlite_where=text(_WAITS), postgresql_where=text(_WAITS)),
     Index("inbox_dead", "state", sqlite_where=text("state = 'dead'"), postgresql_where=text("state = 'dead'")),

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(10), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("last_error", sa.Text),
+        sa.Column("turn_id", sa.String(32)),
         sa.UniqueConstraint("platform", "workspace_id", "channel_id", "message_id", name="one_row_per_message"),
     )
     _partial("inbox_waiting", "inbox", ["conversation_id"], "state IN ('new', 'claimed')")

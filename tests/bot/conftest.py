@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 import uvicorn
 
 from bot.dispatch import Dispatch
+from bot.live import Line, LiveAdapter
 from bot.web.app import Surroundings, build
+from core.delivery.courier import Courier
+from core.delivery.crew import Bell
+from core.delivery.worker import Terms, Worker
 from core.dialogue.engine import Engine
-from core.domain import Hit, Passage, Retrieval
+from core.domain import Address, Hit, Passage, Retrieval
 from core.ports import ConversationLog, Generator
 from core.serving.canned import CannedGenerator
 from core.serving.extractive import ExtractiveGenerator
-from core.storage.memory import MemoryConversationLog
+from core.storage.conversation_log import SqlConversationLog
+from core.storage.database import Database
+from core.storage.inbox import SqlInbox
+from core.storage.outbox import SqlOutbox
 
 
 @dataclass
@@ -65,14 +72,27 @@ def knowledge() -> FixedKnowledge:
 
 
 @pytest.fixture
-async def serve(knowledge: FixedKnowledge) -> AsyncIterator[Callable[[Generator], Awaitable[Page]]]:
+async def serve(
+    knowledge: FixedKnowledge, open_database: Callable[[str], Awaitable[Database]]
+) -> AsyncIterator[Callable[[Generator], Awaitable[Page]]]:
     """Gives a page served with a generator; stopped after the test."""
     async with AsyncExitStack() as stack:
 
         async def served(generator: Generator) -> Page:
-            log, failing = MemoryConversationLog(), dict[str, str]()
+            database = await open_database("sqlite")
+            log, failing, adapter = SqlConversationLog(database), dict[str, str](), LiveAdapter("web")
             engine = Engine(knowledge, AsksForPerson(), generator, ExtractiveGenerator())
-            url = await stack.enter_async_context(_running(_surroundings(engine, knowledge, log, failing)))
+            inbox, accepted, finished = SqlInbox(database), Bell(), Bell()
+
+            async def preview(address: Address, text: str) -> None:
+                await adapter.preview(address, text)
+
+            terms = Terms(first_delay=0.01, longest_delay=0.01, drain=0)
+            worker = Worker(inbox, log, engine, preview, accepted, finished, terms)
+            await stack.enter_async_context(_in_background(worker.run()))
+            await stack.enter_async_context(_in_background(Courier(SqlOutbox(database), {"web": adapter}, finished).run()))
+            line = Line(Dispatch(inbox, accepted), inbox, adapter)
+            url = await stack.enter_async_context(_running(_surroundings(line, knowledge, log, failing)))
             return Page(url, knowledge, log, failing)
 
         yield served
@@ -84,7 +104,17 @@ async def page(serve: Callable[[Generator], Awaitable[Page]]) -> Page:
     return await serve(CannedGenerator(*["A parcel takes 3 days. It is tracked. [1]"] * 20))
 
 
-def _surroundings(engine: Engine, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str]) -> Surroundings:
+@asynccontextmanager
+async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _surroundings(line: Line, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str]) -> Surroundings:
     async def passage(passage_id: str) -> Passage | None:
         return knowledge.entries[passage_id][0] if passage_id in knowledge.entries else None
 
@@ -94,7 +124,7 @@ def _surroundings(engine: Engine, knowledge: FixedKnowledge, log: ConversationLo
     async def health() -> dict[str, str]:
         return failing
 
-    return Surroundings(Dispatch(engine, log), log, passage, suggestions, lambda: "canned", health)
+    return Surroundings(line, log, passage, suggestions, lambda: "canned", health)
 
 
 class _running:  # noqa: N801  # reads as a word: `async with _running(...)`

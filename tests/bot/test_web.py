@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -12,6 +12,7 @@ import pytest
 
 from bot.dispatch import APOLOGY
 from bot.web.protection import MAX_BODY_BYTES
+from core.dialogue.wording import FAILED
 from core.domain import Address, Generation, Limits, Prompt
 from core.ports import Generator
 from core.text import MAX_QUESTION_CHARS
@@ -73,40 +74,56 @@ async def test_an_id_that_nobody_was_given_starts_a_conversation_of_its_own(clie
     assert len(given) == 32
 
 
-async def test_an_error_reaches_the_customer_as_an_apology_and_nothing_else(
+async def test_a_message_that_cannot_be_answered_gets_an_apology_and_a_person_and_no_exception_text(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert await chat(client, "explode") == [("error", {"message": APOLOGY})]
+    document = await reply(client, "explode")
+    assert (document["decision"], document["text"].split(".")[0]) == ("handoff", FAILED.split(".")[0])
+    assert "secret" not in json.dumps(document)
     assert "secret-in-a-traceback" in caplog.text, "the operator must see the cause"
 
 
-class Endless:
-    """`Generator` that writes until it is closed, and tells."""
+async def test_a_message_that_cannot_be_stored_is_an_error_that_says_so(client: httpx.AsyncClient, page: Page) -> None:
+    database = page.log._database  # type: ignore[attr-defined]
+    async with database.write() as connection:
+        await connection.exec_driver_sql("ALTER TABLE inbox RENAME TO away")
+    assert await chat(client, "refund") == [("error", {"message": APOLOGY})]
 
-    version, is_open = "endless", True
+
+class Gated:
+    """`Generator` that writes its answer when it is told to."""
+
+    version, is_open = "gated", True
 
     def __init__(self) -> None:
-        self.closed = asyncio.Event()
+        self.go_on = asyncio.Event()
 
     async def open(self) -> None: ...
 
-    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncIterator[str | Generation]:
-        try:
-            yield "A parcel takes 3 days. It"
-            await asyncio.Event().wait()
-        finally:
-            self.closed.set()
+    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
+        yield "A parcel takes 3 days. It"
+        await self.go_on.wait()
+        yield Generation("A parcel takes 3 days. It is tracked. [1]", self.version)
 
     async def aclose(self) -> None: ...
 
 
-async def test_a_customer_who_leaves_frees_the_model(serve: Callable[[Generator], Awaitable[Page]]) -> None:
-    generator = Endless()
+async def test_a_customer_who_leaves_is_answered_all_the_same_and_finds_the_answer_by_asking_again(
+    serve: Callable[[Generator], Awaitable[Page]],
+) -> None:
+    generator = Gated()
     page = await serve(generator)
-    async with httpx.AsyncClient(base_url=page.url) as client, client.stream("POST", "/api/chat", json={"message": "parcel?"}) as response:
-        assert "A parcel takes 3 days." in await anext(response.aiter_text())
-    async with asyncio.timeout(10):
-        await generator.closed.wait()
+    first = {"message": "hello", "conversation_id": None}
+    async with httpx.AsyncClient(base_url=page.url, timeout=20) as client:
+        conversation_id = events((await client.post("/api/chat", json=first)).text)[-1][1]["conversation_id"]
+        question = {"message": "parcel?", "conversation_id": conversation_id, "message_id": "m" * 32}
+        async with client.stream("POST", "/api/chat", json=question) as response:
+            assert "A parcel takes 3 days." in await anext(response.aiter_text())
+        generator.go_on.set()
+        again = events((await client.post("/api/chat", json=question)).text)
+    assert again[-1][1]["text"] == "A parcel takes 3 days. It is tracked. [1]"
+    turns = await page.log.turns(Address("web", "local", "chat", conversation_id))
+    assert [turn.question for turn in turns] == ["hello", "parcel?"], "asked again, answered once"
 
 
 @pytest.mark.parametrize("body", ["", "null", "[]", "{", '{"message": 1}', '{"conversation_id": "x"}', "x" * 100])

@@ -1,0 +1,88 @@
+"""Surfaces whose customer waits on the line, such as the chat page and the terminal: previews and the reply reach an open call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from bot.dispatch import Dispatch
+from core.domain import Address, InboundMessage, Reply
+from core.ports import Inbox
+
+LOOK_SECONDS = 0.5  # when the answer was written in another process, nothing rings here
+
+_Heard: TypeAlias = asyncio.Queue[str | None]  # a piece of a preview, or None: look for the reply
+
+
+class LiveAdapter:
+    """`ChatAdapter` of a platform that keeps nothing: the truth is the inbox, and whoever waits is told to look there."""
+
+    def __init__(self, platform: str) -> None:
+        self.platform = platform
+        self._listeners: defaultdict[Address, set[_Heard]] = defaultdict(set)
+
+    async def send(self, address: Address, reply: Reply, key: str) -> str:
+        """See `ChatAdapter.send`; nobody may be waiting any more, and then the reply stays in the log."""
+        self._tell(address, None)
+        return key
+
+    async def find(self, address: Address, key: str) -> str | None:
+        """See `ChatAdapter.find`; telling somebody twice to look does no harm."""
+        return None
+
+    async def preview(self, address: Address, text: str) -> None:
+        """See `ChatAdapter.preview`."""
+        self._tell(address, text)
+
+    @contextmanager
+    def listening(self, address: Address) -> Iterator[_Heard]:
+        """Give what is said at `address` while the block runs."""
+        heard: _Heard = asyncio.Queue()
+        self._listeners[address].add(heard)
+        try:
+            yield heard
+        finally:
+            self._listeners[address].discard(heard)
+            if not self._listeners[address]:
+                del self._listeners[address]
+
+    def _tell(self, address: Address, piece: str | None) -> None:
+        for heard in self._listeners.get(address, ()):
+            heard.put_nowait(piece)
+
+
+class Line:
+    """A customer's open call: says a message and hears the answer."""
+
+    def __init__(self, dispatch: Dispatch, inbox: Inbox, adapter: LiveAdapter) -> None:
+        self._dispatch = dispatch
+        self._inbox = inbox
+        self._adapter = adapter
+
+    @property
+    def platform(self) -> str:
+        """Name of the platform."""
+        return self._adapter.platform
+
+    async def say(self, message: InboundMessage) -> AsyncGenerator[str | Reply, None]:
+        """Accept `message`, yield previews as they are written, then its reply. Raises `NotAcceptedError`.
+
+        Whoever stops listening is answered all the same; saying the same message again then gives the same reply.
+        """
+        with self._adapter.listening(message.address) as heard:
+            await self._dispatch.accept(message)
+            while (reply := await self._inbox.answer_to(message)) is None:
+                while (piece := await _next(heard)) is not None:
+                    yield piece
+            yield reply
+
+
+async def _next(heard: _Heard) -> str | None:
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            return await heard.get()
+    except TimeoutError:
+        return None
