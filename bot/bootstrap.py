@@ -23,6 +23,7 @@ from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox,
 from core.serving import weights
 from core.serving.extractive import ExtractiveGenerator
 from core.serving.local import LocalGenerator, best_device
+from core.serving.resilient import ResilientGenerator
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.inbox import SqlInbox
@@ -85,7 +86,8 @@ class Frontdesk:
         if model_id is None:
             self.report("No language model is at hand: answers quote the best passage. See: frontdesk doctor")
             return self.quoting
-        return LocalGenerator(weights.resolve(model_id, self.settings.model_dir, self.report), self.settings.device)
+        found = weights.resolve(model_id, self.settings.model_dir, self.report)
+        return ResilientGenerator(LocalGenerator(found, self.settings.device))  # no fallback: the engine quotes
 
     async def engine(self, retriever: SnapshotRetriever, generator: Generator) -> Engine:
         """The dialogue engine on the served knowledge."""

@@ -37,7 +37,6 @@ logger = logging.getLogger(__name__)
 
 Preview = Callable[[str], Awaitable[None]]  # gets text to append to what was shown so far
 CURATED = "curated"  # stands for a model in the lineage of replies that no model wrote
-GENERATION_SECONDS = 45.0
 
 
 async def no_preview(text: str) -> None:
@@ -82,7 +81,10 @@ class Engine:
         limits: Limits = Limits(),
         contact: str = "",
     ) -> None:
-        """`quoting` needs no model: it answers when `generator` fails or says what no passage backs."""
+        """`quoting` needs no model: it answers when `generator` raises `ModelError` or says what no passage backs.
+
+        How long a model may take is for `generator` to know.
+        """
         self._retriever = retriever
         self._person_detector = person_detector
         self._generator = generator
@@ -161,7 +163,8 @@ class Engine:
         grounded, reason = ground(generation, prompt) if generation else None, Reason.COMPOSED
         if generation is None or grounded is None:
             quote = await _finish(self._quoting, prompt, self._limits)
-            generation, grounded, reason = generation or quote, Grounded(quote.text, prompt.passages[:1]), Reason.QUOTED
+            text = quote.text if generation else f"{quote.text}\n\n{wording.OR_A_PERSON}"
+            generation, grounded, reason = generation or quote, Grounded(text, prompt.passages[:1]), Reason.QUOTED
         cited = tuple(hit for passage in grounded.passages for hit in hits if hit.passage == passage)
         usage, model = generation.usage, generation.model_version
         return _Said(Decision.ANSWER, reason, grounded.text, cited, model, usage, _milliseconds(started))
@@ -173,9 +176,8 @@ class Engine:
     async def _generate(self, prompt: Prompt, preview: Preview) -> Generation | None:
         """Return what the model wrote, None when it failed."""
         try:
-            async with asyncio.timeout(GENERATION_SECONDS):
-                return await _finish(self._generator, prompt, self._limits, _Shown(prompt, preview).add)
-        except (ModelError, TimeoutError) as error:
+            return await _finish(self._generator, prompt, self._limits, _Shown(prompt, preview).add)
+        except ModelError as error:
             logger.error("the model failed, the best passage is quoted instead: %s", error)
             return None
 

@@ -15,6 +15,7 @@ NO_ANSWER = "I don't have a reliable answer to that, so I won't guess."
 PERSON = "Of course."
 FAILED = "Sorry, something went wrong on our side and I could not answer that."
 FOLLOW_UP = "I've marked this conversation so that a person on our team can follow up."
+OR_A_PERSON = "If this does not help, ask for a person."
 CUT = f"(Your message was very long. I read its first {MAX_QUESTION_CHARS:,} characters.)"
 
 _SMALL_TALK = (

@@ -16,6 +16,7 @@ from core.ports import Generator
 from core.serving.canned import CannedGenerator
 from core.serving.extractive import ExtractiveGenerator
 from core.serving.local import LocalGenerator
+from core.serving.resilient import ResilientGenerator
 from core.serving.weights import resolve
 from tests.core.serving import tiny
 
@@ -27,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save(tmp_path_factory.mktemp("models") / "tiny")
 
 
-@pytest.fixture(params=["canned", "extractive", "local"])
+@pytest.fixture(params=["canned", "extractive", "local", "resilient"])
 async def generator(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Generator]:
     made: Generator
     match request.param:
@@ -35,6 +36,8 @@ async def generator(request: pytest.FixtureRequest, folder: Path) -> AsyncIterat
             made = CannedGenerator(*["You pay by card. [1]"] * 20)
         case "extractive":
             made = ExtractiveGenerator()
+        case "resilient":
+            made = ResilientGenerator(LocalGenerator(resolve(str(folder), folder), "cpu"))
         case _:
             made = LocalGenerator(resolve(str(folder), folder), "cpu")
     threads = torch.get_num_threads()
