@@ -11,6 +11,7 @@ from importlib.resources import as_file, files
 from threadpoolctl import threadpool_limits
 
 from bot.dispatch import Dispatch
+from bot.metrics import Metrics
 from bot.settings import Settings
 from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
@@ -52,6 +53,11 @@ class Frontdesk:
     def conversation_log(self) -> ConversationLog:
         """Where conversations are kept."""
         return SqlConversationLog(self.database)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What this process counts."""
+        return Metrics()
 
     @cached_property
     def embedder(self) -> Embedder:

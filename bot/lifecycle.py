@@ -98,6 +98,7 @@ async def _surroundings(graph: Frontdesk, retriever: SnapshotRetriever, generato
         suggestions=retriever.titles,
         model=lambda: generator.version,
         health=health,
+        metrics=graph.metrics.exposition,
     )
 
 

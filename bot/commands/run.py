@@ -25,7 +25,7 @@ def command(port: int | None) -> None:
     settings = read()
     if port is not None:
         settings = settings.model_copy(update={"port": port})
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     asyncio.run(_run(settings))
 
 

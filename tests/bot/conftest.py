@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from bot.dispatch import Dispatch
+from bot.metrics import Metrics
 from bot.web.app import Surroundings, build
 from core.dialogue.engine import Engine
 from core.domain import Hit, Passage, Retrieval
@@ -52,6 +53,7 @@ class Page:
     knowledge: FixedKnowledge
     log: ConversationLog
     failing: dict[str, str]
+    metrics: Metrics
 
 
 @pytest.fixture
@@ -70,10 +72,10 @@ async def serve(knowledge: FixedKnowledge) -> AsyncIterator[Callable[[Generator]
     async with AsyncExitStack() as stack:
 
         async def served(generator: Generator) -> Page:
-            log, failing = MemoryConversationLog(), dict[str, str]()
+            log, failing, metrics = MemoryConversationLog(), dict[str, str](), Metrics()
             engine = Engine(knowledge, AsksForPerson(), generator, ExtractiveGenerator())
-            url = await stack.enter_async_context(_running(_surroundings(engine, knowledge, log, failing)))
-            return Page(url, knowledge, log, failing)
+            url = await stack.enter_async_context(_running(_surroundings(engine, knowledge, log, failing, metrics)))
+            return Page(url, knowledge, log, failing, metrics)
 
         yield served
 
@@ -84,7 +86,9 @@ async def page(serve: Callable[[Generator], Awaitable[Page]]) -> Page:
     return await serve(CannedGenerator(*["A parcel takes 3 days. It is tracked. [1]"] * 20))
 
 
-def _surroundings(engine: Engine, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str]) -> Surroundings:
+def _surroundings(
+    engine: Engine, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str], metrics: Metrics
+) -> Surroundings:
     async def passage(passage_id: str) -> Passage | None:
         return knowledge.entries[passage_id][0] if passage_id in knowledge.entries else None
 
@@ -94,7 +98,7 @@ def _surroundings(engine: Engine, knowledge: FixedKnowledge, log: ConversationLo
     async def health() -> dict[str, str]:
         return failing
 
-    return Surroundings(Dispatch(engine, log), log, passage, suggestions, lambda: "canned", health)
+    return Surroundings(Dispatch(engine, log), log, passage, suggestions, lambda: "canned", health, metrics.exposition)
 
 
 class _running:  # noqa: N801  # reads as a word: `async with _running(...)`

@@ -123,8 +123,7 @@ class FaultProxy:
 
     async def __aexit__(self, *_: object) -> None:
         self.refuse()
-        tasks = [task for task in self._connections.values() if task]
-        for task in tasks:
+        for task in (tasks := [task for task in self._connections.values() if task]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 

@@ -45,9 +45,9 @@ async def adapter_of() -> AsyncIterator[Adapt]:
 @pytest.fixture
 async def proxied() -> AsyncIterator[tuple[ChatServer, FaultProxy, HttpChatAdapter]]:
     """A server, the proxy before it, and an adapter that goes through the proxy."""
-    async with asyncio.timeout(30), ChatServer() as server, FaultProxy(("127.0.0.1", server.port)) as proxy:
-        async with HttpChatAdapter(f"http://127.0.0.1:{proxy.port}") as adapter:
-            yield server, proxy, adapter
+    async with asyncio.timeout(30), ChatServer() as server, AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(FaultProxy(("127.0.0.1", server.port)))
+        yield server, proxy, await stack.enter_async_context(HttpChatAdapter(f"http://127.0.0.1:{proxy.port}"))
 
 
 async def test_what_is_sent_is_stored_logged_and_found(adapter_of: Adapt, tmp_path: Path) -> None:
