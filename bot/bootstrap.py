@@ -11,6 +11,7 @@ from importlib.resources import as_file, files
 from threadpoolctl import threadpool_limits
 
 from bot.dispatch import Dispatch
+from bot.metrics import Metrics
 from bot.settings import Settings
 from core.delivery.courier import Courier
 from core.delivery.crew import Bell
@@ -58,6 +59,11 @@ class Frontdesk:
     def conversation_log(self) -> ConversationLog:
         """Where conversations are kept."""
         return SqlConversationLog(self.database)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What this process counts."""
+        return Metrics()
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -110,7 +116,7 @@ class Frontdesk:
     @cached_property
     def dispatch(self) -> Dispatch:
         """The one path of every inbound event."""
-        return Dispatch(self.inbox, self._accepted)
+        return Dispatch(self.inbox, self._accepted, self.metrics)
 
     def worker(self, engine: Engine, adapters: Mapping[str, ChatAdapter]) -> Worker:
         """What answers accepted messages; previews go to the adapters of this process."""
@@ -119,11 +125,11 @@ class Frontdesk:
             if address.platform in adapters:
                 await adapters[address.platform].preview(address, text)
 
-        return Worker(self.inbox, self.conversation_log, engine, preview, self._accepted, self._finished)
+        return Worker(self.inbox, self.conversation_log, engine, preview, self._accepted, self._finished, meter=self.metrics)
 
     def courier(self, adapters: Mapping[str, ChatAdapter]) -> Courier:
         """What delivers replies through the adapters of this process."""
-        return Courier(SqlOutbox(self.database), adapters, self._finished)
+        return Courier(SqlOutbox(self.database), adapters, self._finished, meter=self.metrics)
 
     @cached_property
     def _accepted(self) -> Bell:

@@ -9,6 +9,8 @@ from core.delivery.crew import Bell
 from core.delivery.faults import reach
 from core.domain import Deleted, Edited, InboundMessage
 from core.errors import FrontdeskError
+from core.metering import Event as Counted
+from core.metering import Meter, NoMeter
 from core.ports import Inbox
 
 logger = logging.getLogger(__name__)
@@ -24,8 +26,9 @@ class NotAcceptedError(FrontdeskError):
 class Dispatch:
     """Stores what comes in, before its platform is told, and wakes the workers of this process."""
 
-    def __init__(self, inbox: Inbox, accepted: Bell) -> None:
+    def __init__(self, inbox: Inbox, accepted: Bell, meter: Meter = NoMeter()) -> None:
         self._inbox = inbox
+        self._meter = meter
         self._accepted = accepted
 
     async def accept(self, event: Event, settle: float = 0.0) -> bool:
@@ -42,7 +45,9 @@ class Dispatch:
     async def _store(self, event: Event, settle: float) -> bool:
         match event:
             case InboundMessage():
-                return await self._inbox.accept(event, settle)
+                new = await self._inbox.accept(event, settle)
+                self._meter.count(Counted.ACCEPTED if new else Counted.DUPLICATE)
+                return new
             case Edited():
                 return await self._inbox.amend(event)
             case Deleted():

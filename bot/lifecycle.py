@@ -134,6 +134,7 @@ def _surroundings(graph: Frontdesk, retriever: SnapshotRetriever, generator: Gen
         suggestions=retriever.titles,
         model=lambda: generator.version,
         health=health,
+        metrics=graph.metrics.exposition,
     )
 
 

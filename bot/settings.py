@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     max_answer_tokens: int = Field(160, ge=16, le=4096, description="longest generated answer")
     contact: str = Field("", description="another way to reach your team, told with every hand-over", max_length=200)
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_format: str = Field("auto", description="text, json (one object a line), or auto: text at a terminal", pattern="^(auto|text|json)$")
     policy: Policy = Field(default_factory=Policy, description="thresholds of the decision, see below")
 
     @classmethod

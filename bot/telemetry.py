@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
-import textwrap
-from typing import Any
+import sys
+from datetime import UTC, datetime
 
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+from core.tracing import current_ids
+
+# C0 and C1 but the newline, line and paragraph separators, and what turns the direction of writing around.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _NOISY = ("httpx", "httpcore", "huggingface_hub", "sentence_transformers", "transformers", "urllib3", "faiss", "alembic")
 
 
 class _Line(logging.Formatter):
-    """One record per line; what a customer wrote can neither reach a terminal as control bytes nor look like a record."""
+    """One record per line, tracebacks too; what a customer wrote can neither obey a terminal nor look like a record."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name is logging's
+    def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        return _CONTROL.sub("?", super().formatMessage(record)).replace("\n", " ")
+        time = self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z")
+        line = f"{time} {record.levelname} {record.name}: {record.getMessage()}"
+        trace = _traceback(self, record)
+        return _clean(f"{line}\n{trace}" if trace else line).replace("\n", " | ")
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802
-        """Return the traceback, indented."""
-        return textwrap.indent(_CONTROL.sub("?", super().formatException(ei)), "    ")
+
+class _Document(logging.Formatter):
+    """One JSON object per line, in ASCII, with the ids of what the code was working for."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object."""
+        document = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **current_ids(),
+        }
+        if trace := _traceback(self, record):
+            document["traceback"] = trace
+        return json.dumps({name: _clean(value) for name, value in document.items()})
 
 
-def configure_logging(level: str) -> None:
-    """Log to stderr at `level`; libraries speak from WARNING on."""
+def configure_logging(level: str, form: str = "auto") -> None:
+    """Log to stderr at `level`, as `text`, as `json`, or `auto`: text where a person reads; libraries speak from WARNING on."""
+    as_text = sys.stderr.isatty() if form == "auto" else form == "text"
     handler = logging.StreamHandler()
-    handler.setFormatter(_Line("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
+    handler.setFormatter(_Line() if as_text else _Document())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -39,3 +60,16 @@ def quiet_libraries() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _clean(text: str) -> str:
+    """Every control character but the newline becomes a question mark, also for whoever decodes the JSON at a terminal."""
+    return _CONTROL.sub("?", text)
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    """The record's traceback and stack; not `record.exc_text`, which holds what another handler made of it."""
+    parts = [formatter.formatException(record.exc_info)] if record.exc_info else []
+    if record.stack_info:
+        parts.append(formatter.formatStack(record.stack_info))
+    return "\n".join(parts)

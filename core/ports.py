@@ -129,6 +129,7 @@ class Claim(NamedTuple):
     messages: tuple[InboundMessage, ...]  # oldest first, of one actor
     inbox_ids: tuple[int, ...]
     attempts: int  # counting this one
+    taken_over: bool = False  # an earlier holder's lease ran out
 
     @property
     def message(self) -> InboundMessage:
@@ -210,6 +211,7 @@ class Delivery(NamedTuple):
     key: str  # the same at every attempt: a platform that knows it takes the reply once
     attempts: int
     uncertain: bool  # an earlier attempt may have arrived
+    asked_at: datetime
 
 
 class Outbox(Protocol):

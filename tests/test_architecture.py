@@ -26,6 +26,7 @@ TRESPASSES = {
     "sentence_transformers lives in retrieval.embedding": ("core/serving/local.py", "import sentence_transformers"),
     "faiss lives in retrieval.faiss_index": ("retrieval/ingest.py", "import faiss"),
     "bm25s lives in retrieval.lexical": ("retrieval/ingest.py", "import bm25s"),
+    "prometheus_client lives in bot.metrics": ("bot/dispatch.py", "import prometheus_client"),
     "Migrations never import the application": ("migrations/env.py", "import core.domain"),
 }
 

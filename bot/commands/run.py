@@ -36,7 +36,7 @@ def command(port: int | None, only: frozenset[str]) -> None:
     settings = read()
     if port is not None:
         settings = settings.model_copy(update={"port": port})
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     asyncio.run(_run(settings, only))
 
 

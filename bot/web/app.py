@@ -1,4 +1,4 @@
-"""The HTTP side of the chat page: the page itself, its one streaming call, and health."""
+"""The HTTP side of the chat page: the page itself, its one streaming call, health and metrics."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from core.ports import ConversationLog
 _STATIC = Path(__file__).parent / "static"
 _CONVERSATION_ID = re.compile(r"[\w-]{32}")
 _SUGGESTIONS = 4
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Surroundings:
     suggestions: Callable[[int], Awaitable[tuple[str, ...]]]
     model: Callable[[], str]
     health: Callable[[], Awaitable[dict[str, str]]]  # part -> what is wrong with it, empty when all is well
+    metrics: Callable[[], Awaitable[bytes]]  # in the text format of Prometheus
 
 
 class _ChatRequest(BaseModel):
@@ -94,6 +96,10 @@ def _add_health(app: FastAPI, surroundings: Surroundings) -> None:
         failing = await surroundings.health()
         response.status_code = 503 if failing else 200
         return {"status": "failing" if failing else "ready", "failing": failing}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(await surroundings.metrics(), headers={"content-type": _METRICS_TYPE})
 
 
 async def _answer(surroundings: Surroundings, asked: _ChatRequest) -> AsyncIterator[ServerSentEvent]:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 
 from core.delivery.crew import Bell, Crew, backoff
 from core.delivery.faults import reach
+from core.domain import utc_now
 from core.errors import DeliveryError, LeaseLostError, RateLimitedError, RefusedError, StorageError, UncertainError
+from core.metering import Event, Meter, NoMeter
 from core.ports import ChatAdapter, Delivery, Outbox
+from core.tracing import log_context
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +35,14 @@ class Terms:
 class Courier:
     """Sends replies through the adapters of this process."""
 
-    def __init__(self, outbox: Outbox, adapters: Mapping[str, ChatAdapter], finished: Bell, terms: Terms = Terms()) -> None:
+    def __init__(
+        self, outbox: Outbox, adapters: Mapping[str, ChatAdapter], finished: Bell, terms: Terms = Terms(), meter: Meter = NoMeter()
+    ) -> None:
         """`adapters` by platform; `finished` wakes this courier."""
         self._outbox = outbox
         self._adapters = adapters
         self._terms = terms
+        self._meter = meter
         self._crew = Crew(self._claim, self._deliver, finished, at_once=terms.at_once, drain_seconds=terms.drain)
 
     async def run(self) -> None:
@@ -47,11 +53,16 @@ class Courier:
         return await self._outbox.claim(self._adapters.keys(), self._terms.lease)
 
     async def _deliver(self, delivery: Delivery) -> None:
+        with log_context(workspace=delivery.address.workspace_id, turn_id=delivery.turn_id):
+            await self._send_or_put_off(delivery)
+
+    async def _send_or_put_off(self, delivery: Delivery) -> None:
         try:
             reference = await self._send(delivery)
             reach("after_send")
             await self._outbox.sent(delivery, reference)
             reach("after_record")
+            self._meter.answered(delivery.reply.decision, (utc_now() - delivery.asked_at).total_seconds())
         except (LeaseLostError, StorageError) as error:
             logger.warning("reply %s: %s", delivery.key, error)  # its lease runs out, and the next courier looks before it sends
         except Exception as error:  # a fault of the adapter must not lose the reply
@@ -61,6 +72,7 @@ class Courier:
         """Return where the reply is; look first when an earlier attempt may have arrived."""
         adapter = self._adapters[delivery.address.platform]
         if delivery.uncertain:
+            self._meter.count(Event.AMBIGUOUS_SEND)
             async with asyncio.timeout(self._terms.call):
                 found = await adapter.find(delivery.address, delivery.key)
             if found is not None:
@@ -77,6 +89,7 @@ class Courier:
             if self._is_hopeless(delivery, error):
                 logger.error("reply %s cannot be delivered: %s", delivery.key, error)
                 await self._outbox.bury(delivery, repr(error))
+                self._meter.count(Event.DEAD)
                 return
             delay = backoff(delivery.attempts, self._terms.first_delay, self._terms.longest_delay)
             if isinstance(error, RateLimitedError):

@@ -12,7 +12,9 @@ from core.delivery.crew import Bell, Crew, backoff
 from core.delivery.faults import reach
 from core.domain import Address, Reply
 from core.errors import LeaseLostError, StorageError
+from core.metering import Event, Measure, Meter, NoMeter
 from core.ports import Claim, ConversationLog, Inbox, Responder
+from core.tracing import log_context
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Worker:
         accepted: Bell,
         finished: Bell,
         terms: Terms = Terms(),
+        meter: Meter = NoMeter(),
     ) -> None:
         """`accepted` wakes this worker, it rings `finished` when a reply waits to be delivered."""
         self._inbox = inbox
@@ -50,6 +53,7 @@ class Worker:
         self._preview = preview
         self._finished = finished
         self._terms = terms
+        self._meter = meter
         self._crew = Crew(self._claim, self._answer, accepted, at_once=terms.at_once, drain_seconds=terms.drain)
 
     async def run(self) -> None:
@@ -60,9 +64,16 @@ class Worker:
         claim = await self._inbox.claim(self._terms.lease)
         if claim is not None:
             reach("after_claim")
+            if claim.taken_over:
+                self._meter.count(Event.TAKEOVER)
         return claim
 
     async def _answer(self, claim: Claim) -> None:
+        workspace = claim.messages[-1].address.workspace_id
+        with log_context(workspace=workspace, conversation_id=claim.conversation_id):
+            await self._answer_or_put_off(claim)
+
+    async def _answer_or_put_off(self, claim: Claim) -> None:
         try:
             await self._turn(claim)
         except asyncio.CancelledError:
@@ -70,9 +81,10 @@ class Worker:
                 await self._inbox.release(claim)
             raise
         except LeaseLostError as error:
+            self._meter.count(Event.LEASE_LOST)
             logger.info("%s", error)
         except Exception as error:  # handed to the customer as an apology when it goes on
-            logger.exception("conversation %s was not answered, attempt %d", claim.conversation_id, claim.attempts)
+            logger.exception("attempt %d to answer failed", claim.attempts)
             await self._put_off(claim, error)
 
     async def _turn(self, claim: Claim) -> None:
@@ -82,6 +94,8 @@ class Worker:
         reply = await self._keeping_the_lease(claim, self._reply(claim))
         reach("before_finish")
         await self._finish(claim, reply)
+        self._meter.observe(Measure.ATTEMPTS, claim.attempts)
+        self._meter.observe(Measure.MODEL_SECONDS, reply.timings_ms.generate / 1000)
         reach("after_finish")
         self._finished.ring()
 
@@ -138,5 +152,7 @@ class Worker:
 
     async def _give_up(self, claim: Claim, error: str) -> None:
         turn_id = await self._inbox.bury(claim, error, self._responder.apology())
-        logger.error("turn %s: %d attempts failed, the customer was handed over: %s", turn_id, claim.attempts, error)
+        self._meter.count(Event.DEAD)
+        with log_context(turn_id=turn_id):
+            logger.error("%d attempts failed, the customer was handed over: %s", claim.attempts, error)
         self._finished.ring()

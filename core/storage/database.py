@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -23,11 +24,14 @@ import migrations
 from core.errors import StorageError
 
 _SQLITE_PRAGMAS = (
-    "PRAGMA busy_timeout=5000",
+    "PRAGMA busy_timeout=30000",  # other processes: four of them under a kill test kept one waiting for more than 5 s
     "PRAGMA synchronous=FULL",  # an accepted message survives a power cut
     "PRAGMA foreign_keys=ON",
 )
 _UPGRADE_LOCK = 5_203_817  # any number that nothing else locks
+
+
+_POSTGRESQL_WRITERS = 12  # of the pool's 15 connections: reads must not wait behind writes
 
 
 class Database:
@@ -37,6 +41,8 @@ class Database:
         """Open lazily; `url` is `sqlite:///FILE` or `postgresql://...`. Raises `StorageError` for any other."""
         self.engine = _engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # SQLite has one writer at a time and its waiting is not fair: within a process writers queue here instead.
+        self._turnstile = asyncio.Semaphore(1 if self.is_sqlite else _POSTGRESQL_WRITERS)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -47,7 +53,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction that is committed at the end, or undone by an exception."""
-        async with self._connection() as connection:
+        async with self._turnstile, self._connection() as connection:
             await connection.execution_options(frontdesk_write=True)
             async with connection.begin():
                 yield connection

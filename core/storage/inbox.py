@@ -70,9 +70,11 @@ class SqlInbox:
 
     async def claim(self, seconds: float) -> Claim | None:
         """See `Inbox.claim`."""
+        if not await self._something_is_due():
+            return None
         async with self._database.write() as connection:
             now = await self._database.now(connection)
-            conversation_id = (await connection.execute(_due(now))).scalar()
+            conversation_id = (await connection.execute(_due(now).with_for_update(of=conversations, skip_locked=True))).scalar()
             if conversation_id is None:
                 return None
             rows = _together((await connection.execute(_waiting_in(conversation_id))).mappings().all())
@@ -85,7 +87,8 @@ class SqlInbox:
             inbox_ids = tuple(row["inbox_id"] for row in rows)
             await _set(connection, inbox_ids, state="claimed", attempts=inbox.c.attempts + 1)
             attempts = max(row["attempts"] for row in rows) + 1
-            return Claim(conversation_id, lease, tuple(map(_message, rows)), inbox_ids, attempts)
+            taken_over = any(row["state"] == "claimed" for row in rows)
+            return Claim(conversation_id, lease, tuple(map(_message, rows)), inbox_ids, attempts, taken_over)
 
     async def renew(self, claim: Claim, seconds: float) -> None:
         """See `Inbox.renew`."""
@@ -132,6 +135,12 @@ class SqlInbox:
             undelivered = (await connection.execute(select(func.count()).select_from(outbox).where(_UNDELIVERED))).scalar_one()
         return Backlog(waiting, (now - oldest).total_seconds() if oldest else 0.0, dead, undelivered)
 
+    async def _something_is_due(self) -> bool:
+        """A look that locks nothing: idle workers must not queue for SQLite's one write lock."""
+        async with self._database.read() as connection:
+            now = await self._database.now(connection)
+            return (await connection.execute(_due(now))).first() is not None
+
     async def _close(self, claim: Claim, reply: Reply, **values: Any) -> str:
         async with self._database.write() as connection:
             await _under_lease(connection, claim, lease=None, lease_until=None)
@@ -174,7 +183,6 @@ def _due(now: datetime) -> Select[Any]:
         .where(conversations.c.due_at.is_not(None), conversations.c.due_at <= now, free)
         .order_by(served, conversations.c.due_at)
         .limit(1)
-        .with_for_update(of=conversations, skip_locked=True)
     )
 
 

@@ -28,9 +28,12 @@ class SqlOutbox:
 
     async def claim(self, platforms: Collection[str], seconds: float) -> Delivery | None:
         """See `Outbox.claim`."""
+        if not await self._something_is_due(platforms):
+            return None
         async with self._database.write() as connection:
             now = await self._database.now(connection)
-            row = (await connection.execute(_due(platforms, now))).mappings().first()
+            locking = _due(platforms, now).with_for_update(of=outbox, skip_locked=True)
+            row = (await connection.execute(locking)).mappings().first()
             if row is None:
                 return None
             lease = uuid.uuid4().hex
@@ -41,7 +44,8 @@ class SqlOutbox:
         address = Address(row["platform"], turn["workspace_id"], turn["channel_id"], turn["thread_id"])
         # Found in `sending`, its courier died or lost its lease: nobody knows whether the platform got it.
         uncertain = row["state"] != "pending"
-        return Delivery(row["outbox_id"], lease, address, row["turn_id"], reply_of(turn), row["key"], row["attempts"] + 1, uncertain)
+        attempts = row["attempts"] + 1
+        return Delivery(row["outbox_id"], lease, address, row["turn_id"], reply_of(turn), row["key"], attempts, uncertain, turn["asked_at"])
 
     async def sent(self, delivery: Delivery, reference: str) -> None:
         """See `Outbox.sent`."""
@@ -57,6 +61,12 @@ class SqlOutbox:
             due = await self._database.now(connection) + timedelta(seconds=delay)
             state = "uncertain" if uncertain else "pending"
             await _under_lease(connection, delivery, state=state, due_at=due, lease=None, lease_until=None, last_error=error)
+
+    async def _something_is_due(self, platforms: Collection[str]) -> bool:
+        """A look that locks nothing: idle couriers must not queue for SQLite's one write lock."""
+        async with self._database.read() as connection:
+            now = await self._database.now(connection)
+            return (await connection.execute(_due(platforms, now))).first() is not None
 
     async def _close(self, delivery: Delivery, **values: Any) -> None:
         async with self._database.write() as connection:
@@ -82,7 +92,6 @@ def _due(platforms: Collection[str], now: datetime) -> Select[Any]:
         .where(outbox.c.state.in_(_UNDELIVERED), outbox.c.due_at <= now, free, outbox.c.platform.in_(platforms), ~blocked)
         .order_by(outbox.c.due_at)
         .limit(1)
-        .with_for_update(of=outbox, skip_locked=True)
     )
 
 

@@ -13,6 +13,7 @@ import uvicorn
 
 from bot.dispatch import Dispatch
 from bot.live import Line, LiveAdapter
+from bot.metrics import Metrics
 from bot.web.app import Surroundings, build
 from core.delivery.courier import Courier
 from core.delivery.crew import Bell
@@ -59,6 +60,7 @@ class Page:
     knowledge: FixedKnowledge
     log: ConversationLog
     failing: dict[str, str]
+    metrics: Metrics
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ async def serve(
 
         async def served(generator: Generator) -> Page:
             database = await open_database("sqlite")
-            log, failing, adapter = SqlConversationLog(database), dict[str, str](), LiveAdapter("web")
+            log, failing, metrics, adapter = SqlConversationLog(database), dict[str, str](), Metrics(), LiveAdapter("web")
             engine = Engine(knowledge, AsksForPerson(), generator, ExtractiveGenerator())
             inbox, accepted, finished = SqlInbox(database), Bell(), Bell()
 
@@ -92,8 +94,8 @@ async def serve(
             await stack.enter_async_context(_in_background(worker.run()))
             await stack.enter_async_context(_in_background(Courier(SqlOutbox(database), {"web": adapter}, finished).run()))
             line = Line(Dispatch(inbox, accepted), inbox, adapter)
-            url = await stack.enter_async_context(_running(_surroundings(line, knowledge, log, failing)))
-            return Page(url, knowledge, log, failing)
+            url = await stack.enter_async_context(_running(_surroundings(line, knowledge, log, failing, metrics)))
+            return Page(url, knowledge, log, failing, metrics)
 
         yield served
 
@@ -114,7 +116,7 @@ async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[Non
         await asyncio.wait([task])
 
 
-def _surroundings(line: Line, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str]) -> Surroundings:
+def _surroundings(line: Line, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str], metrics: Metrics) -> Surroundings:
     async def passage(passage_id: str) -> Passage | None:
         return knowledge.entries[passage_id][0] if passage_id in knowledge.entries else None
 
@@ -124,7 +126,7 @@ def _surroundings(line: Line, knowledge: FixedKnowledge, log: ConversationLog, f
     async def health() -> dict[str, str]:
         return failing
 
-    return Surroundings(line, log, passage, suggestions, lambda: "canned", health)
+    return Surroundings(line, log, passage, suggestions, lambda: "canned", health, metrics.exposition)
 
 
 class _running:  # noqa: N801  # reads as a word: `async with _running(...)`

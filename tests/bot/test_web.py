@@ -14,6 +14,7 @@ from bot.dispatch import APOLOGY
 from bot.web.protection import MAX_BODY_BYTES
 from core.dialogue.wording import FAILED
 from core.domain import Address, Generation, Limits, Prompt
+from core.metering import Event as Counted
 from core.ports import Generator
 from core.text import MAX_QUESTION_CHARS
 from tests.bot.conftest import Page
@@ -88,6 +89,16 @@ async def test_a_message_that_cannot_be_stored_is_an_error_that_says_so(client: 
     async with database.write() as connection:
         await connection.exec_driver_sql("ALTER TABLE inbox RENAME TO away")
     assert await chat(client, "refund") == [("error", {"message": APOLOGY})]
+
+
+async def test_the_words_of_a_customer_are_in_no_log_line_not_even_when_they_break_something(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    await chat(client, "explode, my card is 4111-1111")
+    await chat(client, "refund, my card is 4111-1111")
+    assert caplog.records
+    assert "4111-1111" not in caplog.text
 
 
 class Gated:
@@ -211,6 +222,14 @@ async def test_readiness_names_what_is_failing(client: httpx.AsyncClient, page: 
     page.failing["index"] = "knowledge is not published"
     response = await client.get("/readyz")
     assert (response.status_code, response.json()["failing"]) == (503, {"index": "knowledge is not published"})
+
+
+async def test_metrics_are_served_in_the_text_format_as_they_are_now(client: httpx.AsyncClient, page: Page) -> None:
+    before = await client.get("/metrics")
+    page.metrics.count(Counted.ACCEPTED)
+    assert before.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert "\nfrontdesk_accepted_total 0.0\n" in before.text
+    assert "\nfrontdesk_accepted_total 1.0\n" in (await client.get("/metrics")).text
 
 
 async def test_thirty_two_customers_at_once_each_get_their_own_answer(client: httpx.AsyncClient) -> None:

@@ -1,0 +1,217 @@
+"""The kill test: workers die all the time, platforms deliver twice and break off, and every message is answered exactly once.
+
+make bench-delivery ARGS="--messages 2000 --conversations 200 --workers 4 --database postgresql"
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from core.domain import Actor, Address, InboundMessage
+from core.storage.database import Database
+from core.storage.inbox import SqlInbox
+from core.storage.tables import inbox, outbox
+from tests.bench import delivery_worker
+from tests.servers.chat import ChatServer
+from tests.servers.postgres import PostgresServer
+
+PATIENCE_SECONDS = 120.0  # after the last message; what is not answered then is lost
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is done to the workers."""
+
+    messages: int = 2000
+    conversations: int = 200
+    workers: int = 4
+    kill_every: float | None = 0.25  # seconds; None kills nobody
+    duplicates: float = 0.3
+    reset: float = 0.05
+    limit: float = 0.03
+    broken: str = "none"
+    seed: int = 7
+
+
+async def run(trial: Trial, database_url: str) -> dict[str, Any]:
+    """Return what became of every message: `lost`, `twice` and `out_of_order` must be 0."""
+    database = Database(database_url)
+    await database.upgrade()
+    async with ChatServer(seed=trial.seed, reset=trial.reset, limit=trial.limit) as server, _team(trial, database_url, server.url) as team:
+        accepted = await _feed(trial, SqlInbox(database))
+        complete = await _until_answered(SqlInbox(database))
+        stored = list(server.messages)
+    claims = await _claims(database)
+    await database.close()
+    said = [(message.thread, line, message.at) for message in stored for line in message.text.split("\n")]
+    return _verdict(accepted, said) | claims | {"kills": team.kills, "complete": complete}
+
+
+class _Team:
+    """Worker processes, forked from one that has everything imported: a killed one is replaced in some 20 ms."""
+
+    def __init__(self, trial: Trial, *arguments: str) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["tests.bench.delivery_worker"])
+        self._arguments = (*arguments, trial.broken)
+        self._dice = random.Random(trial.seed)
+        self._trial = trial
+        self.kills = 0
+        self._members: list[BaseProcess] = []
+
+    def start(self) -> None:
+        self._members = [self._hire() for _ in range(self._trial.workers)]
+
+    async def decimate(self) -> None:
+        """Kill one at random, again and again."""
+        while self._trial.kill_every is not None:
+            await asyncio.sleep(self._trial.kill_every * self._dice.uniform(0.5, 1.5))
+            place = self._dice.randrange(len(self._members))
+            self._members[place].kill()
+            await asyncio.to_thread(self._members[place].join)
+            self.kills += 1
+            self._members[place] = self._hire()
+
+    def stop(self) -> None:
+        for member in self._members:
+            member.kill()
+            member.join()
+
+    def _hire(self) -> BaseProcess:
+        process = self._context.Process(target=delivery_worker.run, args=self._arguments, daemon=True)
+        process.start()
+        return process
+
+
+@asynccontextmanager
+async def _team(trial: Trial, database_url: str, chat_url: str) -> AsyncIterator[_Team]:
+    team = _Team(trial, database_url, chat_url)
+    await asyncio.to_thread(team.start)
+    killing = asyncio.create_task(team.decimate())
+    try:
+        yield team
+    finally:
+        killing.cancel()
+        await asyncio.wait([killing])
+        await asyncio.to_thread(team.stop)
+
+
+async def _feed(trial: Trial, box: SqlInbox) -> dict[tuple[str, str], float]:
+    """Accept every message in the order of its conversation, some more than once; return when each was accepted."""
+    dice, accepted = random.Random(trial.seed), dict[tuple[str, str], float]()
+    each = trial.messages // trial.conversations
+
+    async def converse(number: int) -> None:
+        thread = f"thread-{number}"
+        for place in range(each):
+            text = f"{thread}:{place}"
+            address = Address("chat", f"workspace-{number % 5}", "support", thread)
+            message = InboundMessage(text, address, Actor(f"customer-{number}"), text, order_key=f"{place:06}")
+            await box.accept(message)
+            accepted[thread, text] = time.time()
+            while dice.random() < trial.duplicates:
+                await box.accept(message)
+
+    limit = asyncio.Semaphore(8)
+
+    async def in_turn(number: int) -> None:
+        async with limit:
+            await converse(number)
+
+    await asyncio.gather(*(in_turn(number) for number in range(trial.conversations)))
+    return accepted
+
+
+async def _until_answered(box: SqlInbox) -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        backlog = await box.backlog()
+        if not backlog.waiting and not backlog.undelivered:
+            return True
+        await asyncio.sleep(0.2)
+    return False
+
+
+async def _claims(database: Database) -> dict[str, int]:
+    async with database.read() as connection:
+        again = (await connection.execute(select(func.count()).select_from(inbox).where(inbox.c.attempts > 1))).scalar_one()
+        resent = (await connection.execute(select(func.count()).select_from(outbox).where(outbox.c.attempts > 1))).scalar_one()
+    return {"takeovers": again, "sends_repeated": resent}
+
+
+def _verdict(accepted: dict[tuple[str, str], float], said: list[tuple[str, str, float]]) -> dict[str, Any]:
+    times = Counter((thread, text) for thread, text, _ in said)
+    delays = sorted(at - accepted[thread, text] for thread, text, at in said if (thread, text) in accepted)
+    last: dict[str, int] = {}
+    out_of_order = 0
+    for thread, text, _ in said:
+        place = int(text.rpartition(":")[2]) if ":" in text else -1
+        out_of_order += place < last.get(thread, -1)
+        last[thread] = max(place, last.get(thread, -1))
+    seconds = max(at for _, _, at in said) - min(accepted.values()) if said else 0.0
+    cuts = statistics.quantiles(delays, n=20) if len(delays) > 1 else [0.0] * 19
+    return {
+        "messages": len(accepted),
+        "lost": sum(key not in times for key in accepted),
+        "twice": sum(count - 1 for count in times.values()),
+        "out_of_order": out_of_order,
+        "delay_p50_s": round(statistics.median(delays), 3) if delays else None,
+        "delay_p95_s": round(cuts[-1], 3),
+        "sends_per_s": round(len(said) / max(seconds, 1e-9), 1),
+    }
+
+
+def main() -> None:
+    """Run the trial; the last line on stdout is one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=2000)
+    parser.add_argument("--conversations", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--kill-every", type=float, default=0.25, help="seconds; 0 kills nobody")
+    parser.add_argument(
+        "--broken", choices=delivery_worker.BREAKAGES, default="none", help="leave a safeguard out, to see the trial notice"
+    )
+    parser.add_argument("--seed", type=int, default=7)
+    asked = parser.parse_args()
+    trial = Trial(asked.messages, asked.conversations, asked.workers, asked.kill_every or None, broken=asked.broken, seed=asked.seed)
+    figures = asyncio.run(_on(asked.database, trial))
+    for name, value in figures.items():
+        print(f"{name:<16} {value}")
+    versions = {name: version(name) for name in ("sqlalchemy", "aiosqlite", "asyncpg")}
+    setting = {"database": asked.database, "workers": asked.workers, "seed": asked.seed, "cpus": os.cpu_count()}
+    print(json.dumps(setting | figures | {"versions": versions, "python": platform.python_version()}))
+
+
+async def _on(kind: str, trial: Trial) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        if kind == "sqlite":
+            return await run(trial, f"sqlite:///{Path(folder) / 'trial.db'}")
+        server = PostgresServer()
+        await asyncio.to_thread(server.start)
+        async with AsyncExitStack() as stack:
+            stack.callback(server.stop)
+            return await run(trial, server.new_database())
+
+
+if __name__ == "__main__":
+    main()
