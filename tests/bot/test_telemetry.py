@@ -163,5 +163,7 @@ async def test_a_failing_statement_does_not_quote_what_a_customer_wrote(database
 def test_libraries_speak_from_warnings_on(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("DEBUG", "json")
     logging.getLogger("httpx").info("GET /customers/1")
+    logging.getLogger("bm25s.index").setLevel("DEBUG")
+    logging.getLogger("bm25s.index").debug("building")
     logging.getLogger("httpx").warning("slow")
     assert [record["message"] for record in records(capsys)] == ["slow"]
