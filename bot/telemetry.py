@@ -13,7 +13,7 @@ from core.tracing import current_ids
 
 # C0 and C1 but the newline, line and paragraph separators, and what turns the direction of writing around.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-_NOISY = ("httpx", "httpcore", "huggingface_hub", "sentence_transformers", "transformers", "urllib3", "faiss", "alembic")
+_NOISY = {"httpx", "httpcore", "huggingface_hub", "sentence_transformers", "transformers", "urllib3", "faiss", "bm25s", "alembic"}
 
 
 class _Line(logging.Formatter):
@@ -49,9 +49,10 @@ def configure_logging(level: str, form: str = "auto") -> None:
     as_text = sys.stderr.isatty() if form == "auto" else form == "text"
     handler = logging.StreamHandler()
     handler.setFormatter(_Line() if as_text else _Document())
+    # Levels are asked here and not of the loggers: bm25s sets its own to DEBUG when it is imported, after this.
+    handler.setLevel(level)
+    handler.addFilter(_is_worth_a_line)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def quiet_libraries() -> None:
@@ -60,6 +61,10 @@ def quiet_libraries() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] not in _NOISY
 
 
 def _clean(text: str) -> str:

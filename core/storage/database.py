@@ -125,13 +125,14 @@ def _engine(url: str) -> AsyncEngine:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # a ValueError quotes what it took for the port, which may be the password
         raise StorageError("database_url cannot be read. Examples: sqlite:///data/frontdesk.db, postgresql://user@host/name") from None
+    # Parameters are hidden because errors reach the log, and parameters hold what customers write.
     if parsed.get_backend_name() == "postgresql":
-        return create_async_engine(parsed.set(drivername="postgresql+asyncpg"), pool_pre_ping=True)
+        return create_async_engine(parsed.set(drivername="postgresql+asyncpg"), pool_pre_ping=True, hide_parameters=True)
     if parsed.get_backend_name() != "sqlite":
         raise StorageError(f"database_url names {parsed.get_backend_name()!r}; Frontdesk runs on sqlite and postgresql.")
     if parsed.database:
         _make_folder(Path(parsed.database).parent)
-    engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
+    engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

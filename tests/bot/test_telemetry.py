@@ -149,18 +149,21 @@ def test_a_terminal_gets_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_failing_statement_does_not_quote_what_a_customer_wrote(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("INFO", "json")
+    written_by_a_customer = "my card is 4111-1111"
     try:
         async with database.write() as connection:
-            await connection.execute(text("INSERT INTO nowhere VALUES (:text)"), {"text": "my card is 4111-1111"})
+            await connection.execute(text("INSERT INTO nowhere VALUES (:text)"), {"text": written_by_a_customer})
     except Exception:
         logger.exception("it failed")
-    written = capsys.readouterr().err
-    assert "nowhere" in written
-    assert "4111-1111" not in written
+    logged = capsys.readouterr().err
+    assert "nowhere" in logged
+    assert written_by_a_customer not in logged
 
 
 def test_libraries_speak_from_warnings_on(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("DEBUG", "json")
     logging.getLogger("httpx").info("GET /customers/1")
+    logging.getLogger("bm25s.index").setLevel("DEBUG")
+    logging.getLogger("bm25s.index").debug("building")
     logging.getLogger("httpx").warning("slow")
     assert [record["message"] for record in records(capsys)] == ["slow"]
