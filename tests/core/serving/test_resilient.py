@@ -252,8 +252,9 @@ async def broken_down(generator: ResilientGenerator) -> None:
         await shown(generator)
 
 
-async def test_after_five_failures_the_model_is_not_asked_and_the_fallback_answers() -> None:
-    primary, fallback = Scripted(BROKEN), spare()
+@pytest.mark.parametrize("failure", [*BROKEN, IndexError(), MUTE], ids=repr)
+async def test_after_five_failures_the_model_is_not_asked_and_the_fallback_answers(failure: Step) -> None:
+    primary, fallback = Scripted((failure,)), spare()
     generator = ResilientGenerator(primary, fallback, clock=Clock())
     await broken_down(generator)
     assert await writer(generator) == "fallback"

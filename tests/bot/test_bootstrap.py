@@ -1,0 +1,29 @@
+"""What bootstrap builds fits together as it is configured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.bootstrap import frontdesk
+from bot.settings import read
+from core import prompting
+from core.domain import Limits, Passage
+from core.errors import ModelError
+from tests.core.serving import tiny
+
+
+async def test_the_configured_model_is_served_with_a_retry_and_a_breaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny.save(tmp_path / "tiny")
+    monkeypatch.setenv("FRONTDESK_MODEL", str(folder))
+    prompt = prompting.build("How do I pay?", (Passage("p", "d", "Pay", "By card."),))
+    async with frontdesk(read(), lambda line: None) as graph:
+        generator = graph.generator()
+        next(folder.glob("*.safetensors")).unlink()
+        errors = []
+        for _ in range(4):
+            with pytest.raises(ModelError) as caught:
+                await anext(generator.stream(prompt, Limits()))
+            errors.append(str(caught.value))
+    assert ["was not asked" in error for error in errors] == [False, False, True, True]
