@@ -16,13 +16,12 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import func, select
 
@@ -31,6 +30,7 @@ from core.storage.database import Database
 from core.storage.inbox import SqlInbox
 from core.storage.tables import inbox, outbox
 from tests.bench import delivery_worker
+from tests.bench.filling import fill
 from tests.servers.chat import ChatServer
 from tests.servers.postgres import PostgresServer
 
@@ -49,6 +49,7 @@ class Trial:
     reset: float = 0.05
     limit: float = 0.03
     broken: str = "none"
+    finished: int = 0  # messages answered long ago that fill the tables
     seed: int = 7
 
 
@@ -56,17 +57,19 @@ async def run(trial: Trial, database_url: str) -> dict[str, Any]:
     """Return what became of every message: `lost`, `twice` and `out_of_order` must be 0."""
     database = Database(database_url)
     await database.upgrade()
-    async with ChatServer(seed=trial.seed, reset=trial.reset, limit=trial.limit) as server, _team(trial, database_url, server.url) as team:
+    if trial.finished:
+        await fill(database, trial.finished)
+    async with ChatServer(seed=trial.seed, reset=trial.reset, limit=trial.limit) as server, Team(trial, database_url, server.url) as team:
         accepted = await _feed(trial, SqlInbox(database))
-        complete = await _until_answered(SqlInbox(database))
+        complete = await until_answered(SqlInbox(database))
         stored = list(server.messages)
     claims = await _claims(database)
     await database.close()
     said = [(message.thread, line, message.at) for message in stored for line in message.text.split("\n")]
-    return _verdict(accepted, said) | claims | {"kills": team.kills, "complete": complete}
+    return verdict(accepted, said) | claims | {"kills": team.kills, "complete": complete}
 
 
-class _Team:
+class Team:
     """Worker processes, forked from one that has everything imported: a killed one is replaced in some 20 ms."""
 
     def __init__(self, trial: Trial, *arguments: str) -> None:
@@ -78,10 +81,22 @@ class _Team:
         self.kills = 0
         self._members: list[BaseProcess] = []
 
-    def start(self) -> None:
-        self._members = [self._hire() for _ in range(self._trial.workers)]
+    @property
+    def pids(self) -> list[int]:
+        """The processes at work."""
+        return [member.pid for member in self._members if member.pid]
 
-    async def decimate(self) -> None:
+    async def __aenter__(self) -> Self:
+        self._members = await asyncio.to_thread(lambda: [self._hire() for _ in range(self._trial.workers)])
+        self._killing = asyncio.create_task(self._decimate())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._killing.cancel()
+        await asyncio.wait([self._killing])
+        await asyncio.to_thread(self._stop)
+
+    async def _decimate(self) -> None:
         """Kill one at random, again and again."""
         while self._trial.kill_every is not None:
             await asyncio.sleep(self._trial.kill_every * self._dice.uniform(0.5, 1.5))
@@ -91,7 +106,7 @@ class _Team:
             self.kills += 1
             self._members[place] = self._hire()
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         for member in self._members:
             member.kill()
             member.join()
@@ -100,19 +115,6 @@ class _Team:
         process = self._context.Process(target=delivery_worker.run, args=self._arguments, daemon=True)
         process.start()
         return process
-
-
-@asynccontextmanager
-async def _team(trial: Trial, database_url: str, chat_url: str) -> AsyncIterator[_Team]:
-    team = _Team(trial, database_url, chat_url)
-    await asyncio.to_thread(team.start)
-    killing = asyncio.create_task(team.decimate())
-    try:
-        yield team
-    finally:
-        killing.cancel()
-        await asyncio.wait([killing])
-        await asyncio.to_thread(team.stop)
 
 
 async def _feed(trial: Trial, box: SqlInbox) -> dict[tuple[str, str], float]:
@@ -141,7 +143,8 @@ async def _feed(trial: Trial, box: SqlInbox) -> dict[tuple[str, str], float]:
     return accepted
 
 
-async def _until_answered(box: SqlInbox) -> bool:
+async def until_answered(box: SqlInbox) -> bool:
+    """Return whether nothing waits any more, within `PATIENCE_SECONDS`."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         backlog = await box.backlog()
@@ -158,7 +161,8 @@ async def _claims(database: Database) -> dict[str, int]:
     return {"takeovers": again, "sends_repeated": resent}
 
 
-def _verdict(accepted: dict[tuple[str, str], float], said: list[tuple[str, str, float]]) -> dict[str, Any]:
+def verdict(accepted: dict[tuple[str, str], float], said: list[tuple[str, str, float]]) -> dict[str, Any]:
+    """Compare what was accepted (when, by thread and text) with what arrived: (thread, text, when) in order of arrival."""
     times = Counter((thread, text) for thread, text, _ in said)
     delays = sorted(at - accepted[thread, text] for thread, text, at in said if (thread, text) in accepted)
     last: dict[str, int] = {}
@@ -191,9 +195,18 @@ def main() -> None:
     parser.add_argument(
         "--broken", choices=delivery_worker.BREAKAGES, default="none", help="leave a safeguard out, to see the trial notice"
     )
+    parser.add_argument("--finished", type=int, default=0, help="answered messages that fill the tables beforehand")
     parser.add_argument("--seed", type=int, default=7)
     asked = parser.parse_args()
-    trial = Trial(asked.messages, asked.conversations, asked.workers, asked.kill_every or None, broken=asked.broken, seed=asked.seed)
+    trial = Trial(
+        asked.messages,
+        asked.conversations,
+        asked.workers,
+        asked.kill_every or None,
+        broken=asked.broken,
+        finished=asked.finished,
+        seed=asked.seed,
+    )
     figures = asyncio.run(_on(asked.database, trial))
     for name, value in figures.items():
         print(f"{name:<16} {value}")

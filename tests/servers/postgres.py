@@ -30,6 +30,9 @@ class PostgresServer:
             for path in [self._folder, self._folder / "data"]:
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
         self._run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        self._start()
+
+    def _start(self) -> None:
         options = f"-k {self._folder} -c listen_addresses= -c fsync=off -c max_connections=200"
         self._run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
 
@@ -37,6 +40,11 @@ class PostgresServer:
         """Stop the server and remove its folder."""
         self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def restart(self) -> None:
+        """Stop at once, as a crash does, and start again; what was committed is there again."""
+        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+        self._start()
 
     def new_database(self) -> str:
         """Create an empty database and return its URL."""
