@@ -61,6 +61,12 @@ class Page:
     log: ConversationLog
     failing: dict[str, str]
     metrics: Metrics
+    database: Database
+
+    async def lose_the_inbox(self) -> None:
+        """From now on no message can be stored."""
+        async with self.database.write() as connection:
+            await connection.exec_driver_sql("ALTER TABLE inbox RENAME TO away")
 
 
 @pytest.fixture
@@ -95,7 +101,7 @@ async def serve(
             await stack.enter_async_context(_in_background(Courier(SqlOutbox(database), {"web": adapter}, finished).run()))
             line = Line(Dispatch(inbox, accepted), inbox, adapter)
             url = await stack.enter_async_context(_running(_surroundings(line, knowledge, log, failing, metrics)))
-            return Page(url, knowledge, log, failing, metrics)
+            return Page(url, knowledge, log, failing, metrics, database)
 
         yield served
 

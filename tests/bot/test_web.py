@@ -85,16 +85,15 @@ async def test_a_message_that_cannot_be_answered_gets_an_apology_and_a_person_an
 
 
 async def test_a_message_that_cannot_be_stored_is_an_error_that_says_so(client: httpx.AsyncClient, page: Page) -> None:
-    database = page.log._database  # type: ignore[attr-defined]
-    async with database.write() as connection:
-        await connection.exec_driver_sql("ALTER TABLE inbox RENAME TO away")
+    await page.lose_the_inbox()
     assert await chat(client, "refund") == [("error", {"message": APOLOGY})]
 
 
 async def test_the_words_of_a_customer_are_in_no_log_line_not_even_when_they_break_something(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("DEBUG")
+    for ours in ("bot", "core", "retrieval"):  # libraries are held at WARNING by `configure_logging`
+        caplog.set_level("DEBUG", logger=ours)
     await chat(client, "explode, my card is 4111-1111")
     await chat(client, "refund, my card is 4111-1111")
     assert caplog.records

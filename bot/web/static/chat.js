@@ -102,12 +102,16 @@ function choices(citations) {
   return node;
 }
 
-function showFailure({ node, text }, message, question) {
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function showFailure({ node, text }, message, question, messageId) {
   text.classList.remove("waiting");
   node.classList.add("handoff");
   text.textContent = message;
   const again = element("button", { type: "button", className: "quiet" }, "Try again");
-  again.addEventListener("click", () => ask(question));
+  again.addEventListener("click", () => ask(question, messageId)); // the same id: if it was accepted after all, its answer comes
   node.append(element("div", { className: "choices" }, again));
 }
 
@@ -127,11 +131,11 @@ async function* events(response) {
   }
 }
 
-async function receive(question, shown) {
+async function receive(question, messageId, shown) {
   const response = await fetch("/api/chat", {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ message: question, conversation_id: state.conversationId }),
+    body: JSON.stringify({ message: question, conversation_id: state.conversationId, message_id: messageId }),
   });
   if (!response.ok) throw new Error((await response.json()).error.message);
   let preview = "";
@@ -151,7 +155,7 @@ async function receive(question, shown) {
   throw new Error("The connection broke before the answer was complete.");
 }
 
-async function ask(question) {
+async function ask(question, messageId = newId()) {
   if (busy || !question.trim()) return;
   setBusy(true);
   document.querySelector("#suggestions")?.remove();
@@ -159,12 +163,12 @@ async function ask(question) {
   remember({ question });
   const shown = bubble();
   try {
-    const reply = await receive(question, shown);
+    const reply = await receive(question, messageId, shown);
     showReply(shown, reply);
     remember({ reply });
   } catch (error) {
     const message = error instanceof TypeError ? "We cannot be reached right now. Check your connection and try again." : error.message;
-    showFailure(shown, message, question);
+    showFailure(shown, message, question, messageId);
   } finally {
     setBusy(false);
     field.focus();
