@@ -13,7 +13,20 @@ from core.tracing import current_ids
 
 # C0 and C1 but the newline, line and paragraph separators, and what turns the direction of writing around.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-_NOISY = {"httpx", "httpcore", "huggingface_hub", "sentence_transformers", "transformers", "urllib3", "faiss", "bm25s", "alembic"}
+_NOISY = {
+    "httpx",
+    "httpcore",
+    "huggingface_hub",
+    "sentence_transformers",
+    "transformers",
+    "urllib3",
+    "faiss",
+    "bm25s",
+    "alembic",
+    "aiosqlite",
+    "asyncpg",
+    "sqlalchemy",
+}
 
 
 class _Line(logging.Formatter):
