@@ -92,8 +92,11 @@ class Frontdesk:
         if model_id is None:
             self.report("No language model is at hand: answers quote the best passage. See: frontdesk doctor")
             return self.quoting
-        found = weights.resolve(model_id, self.settings.model_dir, self.report)
-        return ResilientGenerator(LocalGenerator(found, self.settings.device))  # no fallback: the engine quotes
+        other = self.settings.fallback_model
+        return ResilientGenerator(self._local(model_id), self._local(other) if other else None)  # without one, the engine quotes
+
+    def _local(self, model_id: str) -> LocalGenerator:
+        return LocalGenerator(weights.resolve(model_id, self.settings.model_dir, self.report), self.settings.device)
 
     async def engine(self, retriever: SnapshotRetriever, generator: Generator) -> Engine:
         """The dialogue engine on the served knowledge."""

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
         description="embedding model: hub id or local folder; used from the next publish on",
     )
     model: str = Field("auto", description="language model: hub id, local folder, `extractive` for none, or `auto`")
+    fallback_model: str = Field("", description="language model that answers while `model` fails; empty: passages are quoted")
     device: str = Field("auto", description="cpu, cuda, mps or auto", pattern="^(auto|cpu|cuda|mps)$")
     max_answer_tokens: int = Field(160, ge=16, le=4096, description="longest generated answer")
     contact: str = Field("", description="another way to reach your team, told with every hand-over", max_length=200)
