@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
 import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,7 +26,9 @@ _INSTRUCTION = "Answer the question in one to three sentences using only these p
 
 async def frontdesk_asks(passages: Sequence[Passage], stage: str) -> Ask:
     """Return Frontdesk's way of answering at a stage: `retrieve`, `direct` (the whole dialogue) or `generate`."""
-    settings = Settings(data_dir=Path(tempfile.mkdtemp(prefix="frontdesk-bench-")))
+    folder = tempfile.mkdtemp(prefix="frontdesk-bench-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = Settings(data_dir=Path(folder))
     graph = await frontdesk(settings, lambda line: None).__aenter__()  # open until the process ends
     await graph.knowledge_store.replace_source("bench", "bench", passages, keep_missing=lambda: False)
     await graph.publish("bench", "bench", lambda step, done, total: None)
