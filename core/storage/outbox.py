@@ -14,7 +14,7 @@ from core.domain import Address, Decision, Owner, Reason, Reply, notice
 from core.errors import LeaseLostError
 from core.ports import Delivery
 from core.storage.database import Database
-from core.storage.tables import IS_NOTICE, conversations, inbox, outbox, turns
+from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import reply_of
 
 _AT_ONCE = 200  # notices of one look; after an outage the next look, seconds later, goes on
@@ -43,8 +43,7 @@ class SqlOutbox:
             await connection.execute(update(outbox).where(outbox.c.outbox_id == row["outbox_id"]).values(**leased))
             place = select(*_PLACE).where(conversations.c.conversation_id == row["conversation_id"])
             address = Address(row["platform"], *(await connection.execute(place)).one())
-            turn = (await connection.execute(select(turns).where(turns.c.turn_id == row["turn_id"]))).mappings().first()
-        reply, asked_at = (reply_of(turn), turn["asked_at"]) if turn else (_notice(row), row["due_at"])
+            reply, asked_at = await _content(connection, row)
         # Found in `sending`, its courier died or lost its lease: nobody knows whether the platform got it.
         uncertain = row["state"] != "pending"
         attempts = row["attempts"] + 1
@@ -102,8 +101,12 @@ class SqlOutbox:
             await _under_lease(connection, delivery, lease=None, lease_until=None, sent_at=now, **values)
 
 
-def _notice(row: RowMapping) -> Reply:
-    return notice(Decision.CLARIFY, Reason.DELAYED, row["text"])
+async def _content(connection: AsyncConnection, row: RowMapping) -> tuple[Reply, datetime]:
+    """What to deliver, and since when it is waited for."""
+    if row["turn_id"] is None:
+        return notice(Decision.CLARIFY, Reason.DELAYED, row["text"]), row["due_at"]
+    turn = (await connection.execute(select(turns).where(turns.c.turn_id == row["turn_id"]))).mappings().one()
+    return reply_of(turn), turn["asked_at"]
 
 
 def _waits_untold(before: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -111,8 +114,8 @@ def _waits_untold(before: datetime) -> tuple[ColumnElement[bool], ...]:
     told = outbox.alias("told")
     after = (text(f"told.{IS_NOTICE}"), told.c.conversation_id == inbox.c.conversation_id, told.c.due_at >= inbox.c.accepted_at)
     return (
-        inbox.c.state.in_(("new", "claimed")),
-        inbox.c.for_bot,
+        among(inbox.c.state, "new", "claimed"),
+        inbox.c.for_bot.is_(True),  # not `for_bot` alone: SQLite would read the conversation by the index of its limit, all of it
         inbox.c.accepted_at <= before,
         ~select(told.c.outbox_id).where(*after).exists(),
     )
@@ -140,14 +143,14 @@ def _due(platforms: Collection[str], now: datetime) -> Select[Any]:
         .where(
             earlier.c.conversation_id == outbox.c.conversation_id,
             earlier.c.outbox_id < outbox.c.outbox_id,
-            earlier.c.state.in_(_UNDELIVERED),
+            among(earlier.c.state, *_UNDELIVERED),
         )
         .exists()
     )
     free = outbox.c.lease_until.is_(None) | (outbox.c.lease_until <= now)
     return (
         select(outbox)
-        .where(outbox.c.state.in_(_UNDELIVERED), outbox.c.due_at <= now, free, outbox.c.platform.in_(platforms), ~blocked)
+        .where(among(outbox.c.state, *_UNDELIVERED), outbox.c.due_at <= now, free, outbox.c.platform.in_(platforms), ~blocked)
         .order_by(outbox.c.due_at)
         .limit(1)
     )

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     Float,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -36,6 +38,17 @@ TOLD = "reason IN ('too_many', 'nothing_to_read') AND decision <> 'silent'"
 USED_TOKENS = "prompt_tokens > 0"
 IS_NOTICE = "turn_id IS NULL"
 _UNDELIVERED = "state IN ('pending', 'sending', 'uncertain')"
+
+
+_for_bot: Any = {"sqlite_where": text("for_bot = 1"), "postgresql_where": text("for_bot")}
+
+
+def among(column: Column[str], *states: str) -> ColumnElement[bool]:
+    """Return `column IN (states)` with the states in the text, not as parameters.
+
+    Without this SQLite takes no partial index: a claim then reads all of a million finished rows.
+    """
+    return column.in_([literal_column(f"'{state}'") for state in states])
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -180,10 +193,10 @@ inbox = Table(
     UniqueConstraint("platform", "workspace_id", "channel_id", "message_id", name="one_row_per_message"),
     Index("inbox_waiting", "conversation_id", sqlite_where=text(_WAITS), postgresql_where=text(_WAITS)),
     # A minute of messages, however many rows there are; each serves one limit.
-    Index("inbox_by_actor", "workspace_id", "actor_id", "accepted_at"),
-    Index("inbox_by_conversation", "conversation_id", "accepted_at"),
-    Index("inbox_by_workspace", "workspace_id", "accepted_at"),
-    Index("inbox_by_time", "accepted_at"),
+    Index("inbox_by_actor", "workspace_id", "actor_id", "accepted_at", **_for_bot),
+    Index("inbox_by_conversation", "conversation_id", "accepted_at", **_for_bot),
+    Index("inbox_by_workspace", "workspace_id", "accepted_at", **_for_bot),
+    Index("inbox_by_time", "accepted_at", **_for_bot),
     Index("inbox_dead", "state", sqlite_where=text("state = 'dead'"), postgresql_where=text("state = 'dead'")),
 )
 

@@ -38,10 +38,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("platform", "workspace_id", "channel_id", "message_id", name="one_row_per_message"),
     )
     _partial("inbox_waiting", "inbox", ["conversation_id"], "state IN ('new', 'claimed')")
-    op.create_index("inbox_by_actor", "inbox", ["workspace_id", "actor_id", "accepted_at"])
-    op.create_index("inbox_by_conversation", "inbox", ["conversation_id", "accepted_at"])
-    op.create_index("inbox_by_workspace", "inbox", ["workspace_id", "accepted_at"])
-    op.create_index("inbox_by_time", "inbox", ["accepted_at"])
+    for_bot = {"sqlite_where": sa.text("for_bot = 1"), "postgresql_where": sa.text("for_bot")}
+    op.create_index("inbox_by_actor", "inbox", ["workspace_id", "actor_id", "accepted_at"], **for_bot)
+    op.create_index("inbox_by_conversation", "inbox", ["conversation_id", "accepted_at"], **for_bot)
+    op.create_index("inbox_by_workspace", "inbox", ["workspace_id", "accepted_at"], **for_bot)
+    op.create_index("inbox_by_time", "inbox", ["accepted_at"], **for_bot)
     _partial("inbox_dead", "inbox", ["state"], "state = 'dead'")
     # Not in batch mode: SQLite would make the table anew, and turns refer to it.
     for column in (
