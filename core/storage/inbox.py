@@ -37,11 +37,11 @@ class SqlInbox:
         """See `Inbox.accept`."""
         async with self._database.write() as connection:
             conversation_id = await conversation_at(self._database, connection, message.address)
-            insert = self._database.insert(inbox).values(conversation_id=conversation_id, **_row(message))
+            now = await self._database.now(connection)
+            insert = self._database.insert(inbox).values(conversation_id=conversation_id, accepted_at=now, **_row(message))
             if (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 0:
                 return False
-            due = await self._database.now(connection) + timedelta(seconds=settle)
-            await _wake(connection, conversation_id, due)
+            await _wake(connection, conversation_id, now + timedelta(seconds=settle))
         return True
 
     async def amend(self, edited: Edited) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from core.delivery.reception import Reception
 from core.dialogue.engine import Engine
@@ -18,7 +19,7 @@ from core.storage.database import Database
 from core.storage.inbox import SqlInbox
 from core.storage.outbox import SqlOutbox
 from core.storage.quota import SqlBudget
-from core.storage.tables import inbox, turns
+from core.storage.tables import inbox, outbox, turns
 
 HERE = Address("test", "w", "c", "t1")
 LEASE = 60.0
@@ -42,6 +43,25 @@ class NobodyAsks:
 
     async def wants_person(self, text: str) -> bool:
         return False
+
+
+class Screen:
+    """`ChatAdapter` that a test can wait in front of."""
+
+    platform = "test"
+
+    def __init__(self) -> None:
+        self.shown: asyncio.Queue[str] = asyncio.Queue()
+
+    async def send(self, address: Address, reply: Reply, key: str) -> str:
+        self.shown.put_nowait(reply.text)
+        return key
+
+    async def find(self, address: Address, key: str) -> str | None:
+        return None
+
+    async def preview(self, address: Address, text: str) -> None:
+        pass
 
 
 class Desk:
@@ -86,8 +106,13 @@ class Desk:
         return delivered
 
     async def let_pass(self, seconds: float) -> None:
-        """Put everything that happened `seconds` and more into the past."""
+        """Put everything that happened further into the past."""
         async with self.database.write() as connection:
-            then = await self.database.now(connection) - timedelta(seconds=seconds)
-            await connection.execute(update(inbox).where(inbox.c.accepted_at > then).values(accepted_at=then))
-            await connection.execute(update(turns).where(turns.c.answered_at > then).values(answered_at=then))
+            for key, moment in (
+                (inbox.c.inbox_id, inbox.c.accepted_at),
+                (turns.c.turn_id, turns.c.answered_at),
+                (outbox.c.outbox_id, outbox.c.due_at),
+            ):
+                for row_id, then in (await connection.execute(select(key, moment))).all():
+                    earlier = {moment.name: then - timedelta(seconds=seconds)}
+                    await connection.execute(update(key.table).where(key == row_id).values(**earlier))

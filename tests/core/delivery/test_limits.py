@@ -11,11 +11,11 @@ from core.delivery.courier import Courier
 from core.delivery.crew import Bell
 from core.delivery.worker import Worker
 from core.dialogue import wording
-from core.domain import Address, Decision, Reason, Reply
+from core.domain import Decision, Reason, Reply
 from core.quota import Allowance
 from core.serving.extractive import ExtractiveGenerator
 from core.storage.database import Database
-from tests.core.delivery.desk import CURATED, HERE, WRITTEN, Desk
+from tests.core.delivery.desk import CURATED, HERE, WRITTEN, Desk, Screen
 
 ONE_A_MINUTE = Allowance(user_per_minute=1, conversation_per_minute=0, workspace_per_minute=0, everybody_per_minute=0)
 TOO_MANY, SILENCE = (Decision.CLARIFY, Reason.TOO_MANY), (Decision.SILENT, Reason.TOO_MANY)
@@ -23,25 +23,6 @@ TOO_MANY, SILENCE = (Decision.CLARIFY, Reason.TOO_MANY), (Decision.SILENT, Reaso
 
 def verdicts(replies: list[Reply]) -> list[tuple[Decision, Reason]]:
     return [(reply.decision, reply.reason) for reply in replies]
-
-
-class Screen:
-    """`ChatAdapter` that a test can wait in front of."""
-
-    platform = "test"
-
-    def __init__(self) -> None:
-        self.shown: asyncio.Queue[str] = asyncio.Queue()
-
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
-        self.shown.put_nowait(reply.text)
-        return key
-
-    async def find(self, address: Address, key: str) -> str | None:
-        return None
-
-    async def preview(self, address: Address, text: str) -> None:
-        pass
 
 
 async def test_bad_input_41_fifty_messages_of_one_user_get_one_answer_and_one_notice_and_all_are_kept(database: Database) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from core.delivery.courier import Courier
 from core.delivery.crew import Bell
 from core.delivery.sweeper import Sweeper
 from core.dialogue import wording
@@ -13,7 +14,7 @@ from core.domain import Deleted, Owner, Reason
 from core.metering import NoMeter
 from core.storage.database import Database
 from core.storage.outbox import SqlOutbox
-from tests.core.delivery.desk import CURATED, HERE, LEASE, Desk
+from tests.core.delivery.desk import CURATED, HERE, LEASE, Desk, Screen
 
 
 def sweeper(desk: Desk) -> Sweeper:
@@ -73,26 +74,12 @@ async def test_many_messages_of_one_conversation_get_one_notice(database: Databa
 
 async def test_a_later_message_that_waits_too_is_told_again(database: Database) -> None:
     desk = Desk(database)
-    await desk.accept()
-    await desk.let_pass(200)
-    await sweeper(desk).sweep()
-    await desk.answer_all()
-    await put_notices_back(desk, 100)
-    await desk.accept()
-    await desk.let_pass(61)
-    assert await sweeper(desk).sweep() == 1
-
-
-async def put_notices_back(desk: Desk, seconds: float) -> None:
-    from datetime import timedelta
-
-    from sqlalchemy import update
-
-    from core.storage.tables import outbox
-
-    async with desk.database.write() as connection:
-        then = await desk.database.now(connection) - timedelta(seconds=seconds)
-        await connection.execute(update(outbox).where(outbox.c.turn_id.is_(None)).values(due_at=then))
+    for _ in range(2):
+        await desk.accept()
+        await desk.let_pass(61)
+        assert await sweeper(desk).sweep() == 1
+        await desk.answer_all()
+    assert await said(desk) == [wording.DELAYED, CURATED] * 2
 
 
 async def test_a_message_that_is_being_answered_for_more_than_a_minute_is_late_too(database: Database) -> None:
@@ -146,9 +133,6 @@ async def test_a_running_sweeper_wakes_the_courier_and_outlives_a_database_that_
 
 
 async def test_a_notice_is_not_counted_as_an_answer(open_database: Callable[[str], Awaitable[Database]]) -> None:
-    from core.delivery.courier import Courier
-    from tests.core.delivery.test_limits import Screen
-
     class Counting(NoMeter):
         answers = 0
 
