@@ -15,12 +15,17 @@ from bot.metrics import Metrics
 from bot.settings import Settings
 from core.delivery.courier import Courier
 from core.delivery.crew import Bell
+from core.delivery.reception import Reception
+from core.delivery.sweeper import Sweeper
 from core.delivery.worker import Worker
+from core.dialogue import wording
 from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
 from core.domain import Address, Limits
 from core.errors import SnapshotError
-from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, KnowledgeStore, PersonDetector
+from core.knowledge import KnowledgeStore
+from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, Outbox, PersonDetector
+from core.quota import Allowance, Budget
 from core.serving import weights
 from core.serving.extractive import ExtractiveGenerator
 from core.serving.local import LocalGenerator, best_device
@@ -30,6 +35,7 @@ from core.storage.database import Database
 from core.storage.inbox import SqlInbox
 from core.storage.knowledge_store import SqlKnowledgeStore
 from core.storage.outbox import SqlOutbox
+from core.storage.quota import SqlBudget
 from retrieval import documents, ingest, snapshot
 from retrieval.embedding import SentenceEmbedder
 from retrieval.person_request import PhrasePersonDetector
@@ -128,11 +134,26 @@ class Frontdesk:
             if address.platform in adapters:
                 await adapters[address.platform].preview(address, text)
 
-        return Worker(self.inbox, self.conversation_log, engine, preview, self._accepted, self._finished, meter=self.metrics)
+        reception = Reception(engine, self.conversation_log, self.budget)
+        return Worker(self.inbox, self.conversation_log, reception, preview, self._accepted, self._finished, meter=self.metrics)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """How much may be asked."""
+        return SqlBudget(self.database, Allowance(**self.settings.limits.model_dump()))
+
+    def sweeper(self) -> Sweeper:
+        """What tells customers that their answer takes longer."""
+        return Sweeper(self.outbox, wording.DELAYED, self._finished)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Replies to deliver."""
+        return SqlOutbox(self.database)
 
     def courier(self, adapters: Mapping[str, ChatAdapter]) -> Courier:
         """What delivers replies through the adapters of this process."""
-        return Courier(SqlOutbox(self.database), adapters, self._finished, meter=self.metrics)
+        return Courier(self.outbox, adapters, self._finished, meter=self.metrics)
 
     @cached_property
     def _accepted(self) -> Bell:

@@ -42,6 +42,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
             engine = await graph.engine(retriever, generator)
             await engine.warm_up()
             first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
+            background.append(tasks.create_task(graph.sweeper().run()))
             logger.info("answering from %r with model %r", (await retriever.manifest()).knowledge, generator.version)
         if listener is not None:
             background.append(tasks.create_task(graph.courier(adapters).run()))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from bot.dispatch import Dispatch
-from core.domain import Address, InboundMessage, Reply
+from core.domain import Address, InboundMessage, Reason, Reply
 from core.ports import Inbox
 
 LOOK_SECONDS = 0.5  # when the answer was written in another process, nothing rings here
@@ -25,8 +25,11 @@ class LiveAdapter:
         self._listeners: defaultdict[Address, set[_Heard]] = defaultdict(set)
 
     async def send(self, address: Address, reply: Reply, key: str) -> str:
-        """See `ChatAdapter.send`; nobody may be waiting any more, and then the reply stays in the log."""
-        self._tell(address, None)
+        """See `ChatAdapter.send`; nobody may be waiting any more, and then the reply stays in the log.
+
+        That an answer takes longer is shown as a preview of it: the answer replaces it.
+        """
+        self._tell(address, f"{reply.text}\n\n" if reply.reason is Reason.DELAYED else None)
         return key
 
     async def find(self, address: Address, key: str) -> str | None:

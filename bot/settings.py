@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import SettingsError
@@ -26,6 +27,16 @@ class Policy(BaseModel, extra="forbid"):
     answer: float = Field(0.69, ge=0, le=1, description="let the model compose an answer from the passages")
     clarify: float = Field(0.45, ge=0, le=1, description="the two best together: ask which one was meant")
     candidate: float = Field(0.15, ge=0, le=1, description="offer a passage as one of the meanings")
+
+
+class Limits(BaseModel, extra="forbid"):
+    """How much may be asked; see `core.quota.Allowance`."""
+
+    user_per_minute: int = Field(20, ge=0, description="messages of one customer that are answered; 0: no limit, as for all of these")
+    conversation_per_minute: int = Field(30, ge=0, description="messages of one conversation")
+    workspace_per_minute: int = Field(600, ge=0, description="messages of one workspace")
+    everybody_per_minute: int = Field(3000, ge=0, description="messages of all workspaces")
+    tokens_per_day: int = Field(0, ge=0, description="tokens of the language model in a day (UTC); beyond them answers quote passages")
 
 
 class Settings(BaseSettings):
@@ -51,6 +62,7 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     log_format: str = Field("auto", description="text, json (one object a line), or auto: text at a terminal", pattern="^(auto|text|json)$")
     policy: Policy = Field(default_factory=Policy, description="thresholds of the decision, see below")
+    limits: Limits = Field(default_factory=Limits, description="how much may be asked, see below")
 
     @classmethod
     def settings_customise_sources(
@@ -75,19 +87,29 @@ class Settings(BaseSettings):
 def read(environment: dict[str, str] | None = None) -> Settings:
     """Return the settings of this process. Raises `SettingsError` that names the setting, and the nearest known one."""
     environ = dict(os.environ) if environment is None else environment
-    fields = _toml(Path(environ.get("FRONTDESK_CONFIG", CONFIG_FILE)), required="FRONTDESK_CONFIG" in environ)
-    fields |= _secret_files(environ)
+    given = _toml(Path(environ.get("FRONTDESK_CONFIG", CONFIG_FILE)), required="FRONTDESK_CONFIG" in environ)
+    given |= _secret_files(environ)
     _refuse_unknown_variables(environ)
     try:
-        return Settings(**fields)
+        return Settings(**given)
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(detail) for detail in error.errors(include_url=False))) from error
 
 
+def fields() -> dict[str, FieldInfo]:
+    """Return every setting by name, nested ones as `policy.direct`."""
+    found: dict[str, FieldInfo] = {}
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= {f"{name}.{inner}": nested for inner, nested in field.annotation.model_fields.items()}
+        else:
+            found[name] = field
+    return found
+
+
 def names() -> tuple[str, ...]:
-    """Return every setting, nested ones as `policy.direct`."""
-    nested = tuple(f"policy.{name}" for name in Policy.model_fields)
-    return tuple(name for name in Settings.model_fields if name != "policy") + nested
+    """Return the name of every setting."""
+    return tuple(fields())
 
 
 def _cache() -> Path:

@@ -156,6 +156,13 @@ class Decision(StrEnum):
         return self in (Decision.DIRECT, Decision.ANSWER)
 
 
+class Owner(StrEnum):
+    """Who answers a conversation."""
+
+    BOT = "bot"
+    STAFF = "staff"
+
+
 class Reason(StrEnum):
     """Why a decision was taken; kept with the turn for people who review it."""
 
@@ -171,6 +178,7 @@ class Reason(StrEnum):
     WITH_PERSON = "with_person"
     FAILED = "failed"
     TOO_MANY = "too_many"
+    DELAYED = "delayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,3 +224,8 @@ class Reply:
     timings_ms: Timings = Timings()
     usage: Usage = Usage()
     hits: tuple[Hit, ...] = ()
+
+
+def notice(decision: Decision, reason: Reason, text: str = "") -> Reply:
+    """Return a reply that neither knowledge nor a model had a part in."""
+    return Reply(decision, reason, text, (), 0.0, Lineage("none", "none", "none", "none", "none"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain import Address, Deleted, Edited, Exchange, Generation, InboundMessage, Limits, Passage, Prompt, Reply, Retrieval
+from core.domain import Address, Deleted, Edited, Exchange, Generation, InboundMessage, Limits, Owner, Prompt, Reply, Retrieval
 
 Vectors: TypeAlias = NDArray[np.float32]
 
@@ -106,6 +106,14 @@ class ConversationLog(Protocol):
         """Return every turn of a conversation, oldest first."""
         ...
 
+    async def owner(self, address: Address) -> Owner:
+        """Return who answers a conversation."""
+        ...
+
+    async def set_owner(self, address: Address, owner: Owner) -> None:
+        """Hand a conversation over; an answer that the bot is writing when staff take it is thrown away."""
+        ...
+
 
 class Responder(Protocol):
     """The dialogue, as delivery sees it."""
@@ -118,6 +126,18 @@ class Responder(Protocol):
 
     def apology(self) -> Reply:
         """Return what a customer is told whose message could not be answered: a person will."""
+        ...
+
+
+class Dialogue(Responder, Protocol):
+    """A responder that can also say less."""
+
+    def too_many(self) -> Reply:
+        """Return what a customer is told whose message is not answered because a limit is reached."""
+        ...
+
+    def without_model(self) -> Responder:
+        """Return the same dialogue, quoting passages where a model would write."""
         ...
 
 
@@ -206,7 +226,7 @@ class Delivery(NamedTuple):
     delivery_id: int
     lease: str
     address: Address
-    turn_id: str
+    turn_id: str  # empty for a notice, which answers nothing
     reply: Reply
     key: str  # the same at every attempt: a platform that knows it takes the reply once
     attempts: int
@@ -233,6 +253,14 @@ class Outbox(Protocol):
         """Give up on it; the next of the conversation may go. Raises `LeaseLostError`."""
         ...
 
+    async def tell_late(self, text: str, seconds: float) -> int:
+        """Queue `text` once for every conversation of the bot where a message waits for longer than `seconds`; return how many."""
+        ...
+
+    async def dead(self) -> int:
+        """Return how many replies were given up on."""
+        ...
+
 
 class ChatAdapter(Protocol):
     """A platform, seen from inside."""
@@ -252,65 +280,4 @@ class ChatAdapter(Protocol):
 
     async def preview(self, address: Address, text: str) -> None:
         """Append `text` to what is shown while the reply is being written; best effort, the reply replaces it."""
-        ...
-
-
-class SourceImport(NamedTuple):
-    """What importing one source changed; `conflicts` are passage ids that belong to another source and were left alone."""
-
-    added: int
-    changed: int
-    unchanged: int
-    removed: int
-    conflicts: tuple[str, ...]
-
-
-class Release(NamedTuple):
-    """A snapshot of knowledge and whether it is the one being served."""
-
-    version: str
-    passages: int
-    embedder: str
-    published_at: datetime
-    active: bool
-
-
-class KnowledgeStore(Protocol):
-    """The source of truth of knowledge: passages, and which snapshot of them is served."""
-
-    async def replace_source(
-        self, knowledge: str, source: str, passages: Iterable[Passage], *, keep_missing: Callable[[], bool]
-    ) -> SourceImport:
-        """Make `passages` the content of `source` in one transaction; an error while they are read undoes it all.
-
-        Passages of the source that are not among `passages` are removed unless `keep_missing()`, asked at the end.
-        """
-        ...
-
-    async def sources(self, knowledge: str) -> tuple[str, ...]:
-        """Return the sources that passages came from."""
-        ...
-
-    async def passages(self, knowledge: str) -> tuple[Passage, ...]:
-        """Return every passage, ordered by id."""
-        ...
-
-    async def add_release(self, knowledge: str, version: str, passages: int, embedder: str, actor: str) -> None:
-        """Record a published snapshot and make it the active one."""
-        ...
-
-    async def activate(self, knowledge: str, version: str, actor: str) -> None:
-        """Serve an older snapshot again. Raises `KnowledgeError` when it was never published."""
-        ...
-
-    async def active(self, knowledge: str) -> str | None:
-        """Return the version being served."""
-        ...
-
-    async def releases(self, knowledge: str) -> tuple[Release, ...]:
-        """Return every published snapshot, newest first."""
-        ...
-
-    async def names(self) -> tuple[str, ...]:
-        """Return the names of all knowledge bases."""
         ...

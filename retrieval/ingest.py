@@ -9,7 +9,8 @@ import numpy as np
 
 from core.domain import Passage
 from core.errors import KnowledgeError, SnapshotError
-from core.ports import Embedder, KnowledgeStore, Vectors
+from core.knowledge import KnowledgeStore
+from core.ports import Embedder, Vectors
 from retrieval import calibration, snapshot
 from retrieval.faiss_index import FaissIndex
 from retrieval.lexical import LexicalIndex

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from core.domain import Hit, Passage, Retrieval
 from core.errors import FrontdeskError, SnapshotError
-from core.ports import Embedder, KnowledgeStore, Vectors
+from core.knowledge import KnowledgeStore
+from core.ports import Embedder, Vectors
 from retrieval import snapshot
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from bot.cli import cli
 from bot.reply_document import reply_document
-from bot.settings import Policy, Settings
+from bot.settings import fields
 from core.domain import Citation, Decision, Lineage, Reason, Reply
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -31,11 +31,9 @@ def commands(group: click.Group, path: str = "frontdesk") -> Iterator[tuple[str,
 
 def settings() -> dict[str, tuple[str, str]]:
     """Default and description of every setting, nested ones as `policy.direct`; those in a user's folder vary."""
-    fields = {name: field for name, field in Settings.model_fields.items() if name != "policy"}
-    fields |= {f"policy.{name}": field for name, field in Policy.model_fields.items()}
     return {
         name: ("~/.cache/frontdesk/models" if name == "model_dir" else str(field.default), str(field.description))
-        for name, field in fields.items()
+        for name, field in fields().items()
     }
 
 

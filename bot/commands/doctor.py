@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import NamedTuple
 
 import click
@@ -14,9 +15,11 @@ from rich.table import Table
 from bot.bootstrap import EXTRACTIVE, Frontdesk, frontdesk
 from bot.settings import Settings, read
 from bot.terminal import out, print_json
+from core.domain import utc_now
 from core.errors import FrontdeskError
 
 _LEAST_FREE = 2 * 2**30  # a converted model and a snapshot
+_MOST_SKEW = 2.0  # seconds; NTP keeps hosts within 0.1
 
 
 class _Check(NamedTuple):
@@ -30,7 +33,7 @@ class _Check(NamedTuple):
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(as_json: bool) -> None:
-    """Check settings, database, disk, knowledge, embedder and model; exit status 1 when something is wrong.
+    """Check settings, disk, database, clock, dead letters, knowledge, embedder and model; exit status 1 when something is wrong.
 
     \b
     Example:
@@ -55,6 +58,8 @@ async def _checks(settings: Settings) -> list[_Check]:
         async with frontdesk(settings, said.append) as graph:
             checks.append(_Check("database", True, f"{graph.database.engine.dialect.name}, newest migration"))
             checks += [
+                await _clock(graph),
+                await _dead_letters(graph),
                 await _try("knowledge", lambda: _knowledge(graph)),
                 await _try("embedder", lambda: _embedder(graph)),
                 await _try("model", lambda: _model(graph)),
@@ -76,6 +81,36 @@ def _disk(settings: Settings) -> _Check:
     free = shutil.disk_usage(existing).free
     wanted = f"; {_LEAST_FREE // 2**30} GiB are needed to publish and convert models" if free < _LEAST_FREE else ""
     return _Check("disk", free >= _LEAST_FREE, f"{free / 2**30:.1f} GiB free for {settings.data_dir}{wanted}")
+
+
+async def _clock(graph: Frontdesk) -> _Check:
+    before = utc_now()
+    async with graph.database.read() as connection:
+        told = await graph.database.now(connection)
+    return clock_check(told, before, utc_now())
+
+
+def clock_check(told: datetime, before: datetime, after: datetime) -> _Check:
+    """Compare the time that a database told with this host's, just before it was asked and just after."""
+    ahead = max((told - after).total_seconds(), 0.0) - max((before - told).total_seconds(), 0.0)
+    if abs(ahead) <= _MOST_SKEW:
+        return _Check("clock", True, f"the database's and this host's agree within {_MOST_SKEW:g} s")
+    direction = "ahead of" if ahead > 0 else "behind"
+    return _Check(
+        "clock",
+        False,
+        f"the database's is {abs(ahead):.1f} s {direction} this host's; leases go by the database's. Let NTP set both clocks.",
+    )
+
+
+async def _dead_letters(graph: Frontdesk) -> _Check:
+    messages, replies = (await graph.inbox.backlog()).dead, await graph.outbox.dead()
+    found = f"{messages} messages and {replies} replies were given up on"
+    if not messages + replies:
+        return _Check("dead letters", True, found)
+    tables = " and ".join(table for table, count in (("inbox", messages), ("outbox", replies)) if count)
+    look = f"{found}. Why: column last_error in {tables}, where state = 'dead', and the log at ERROR"
+    return _Check("dead letters", False, f"{look}. When they are seen to, set that state to 'done' (inbox) or 'sent' (outbox).")
 
 
 async def _knowledge(graph: Frontdesk) -> str:

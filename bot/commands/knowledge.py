@@ -13,7 +13,7 @@ from rich.table import Table
 from bot.bootstrap import DEFAULT, Frontdesk
 from bot.terminal import err, out, print_json, progress, with_frontdesk
 from core.domain import Hit, Passage
-from core.ports import Release, SourceImport
+from core.knowledge import Release, SourceImport
 from retrieval import documents
 from retrieval.problems import Problem
 

@@ -105,7 +105,9 @@ def _add_health(app: FastAPI, surroundings: Surroundings) -> None:
 async def _answer(surroundings: Surroundings, asked: _ChatRequest) -> AsyncIterator[ServerSentEvent]:
     """Yield previews while the reply is written, then the reply."""
     address = await _address(surroundings.conversation_log, asked.conversation_id)
-    message = InboundMessage(asked.message_id or uuid.uuid4().hex, address, Actor("visitor"), asked.message)
+    # A visitor is known by the conversation alone; a part of its id tells them apart, and is no key to it.
+    actor = Actor(f"visitor-{address.thread_id[:8]}")
+    message = InboundMessage(asked.message_id or uuid.uuid4().hex, address, actor, asked.message)
     try:
         async for said in surroundings.line.say(message):
             if isinstance(said, Reply):

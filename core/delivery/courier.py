@@ -62,7 +62,8 @@ class Courier:
             reach("after_send")
             await self._outbox.sent(delivery, reference)
             reach("after_record")
-            self._meter.answered(delivery.reply.decision, (utc_now() - delivery.asked_at).total_seconds())
+            if delivery.turn_id:
+                self._meter.answered(delivery.reply.decision, (utc_now() - delivery.asked_at).total_seconds())
         except (LeaseLostError, StorageError) as error:
             logger.warning("reply %s: %s", delivery.key, error)  # its lease runs out, and the next courier looks before it sends
         except Exception as error:  # a fault of the adapter must not lose the reply

@@ -103,12 +103,34 @@ class Engine:
     def apology(self) -> Reply:
         """Return what a customer is told whose message could not be answered: a person will."""
         text = wording.hand_over(wording.FAILED, self._contact)
-        lineage = Lineage("none", "none", prompting.VERSION, "none", self._thresholds.version)
-        return Reply(Decision.HANDOFF, Reason.FAILED, text, (), 0.0, lineage)
+        return self._notice(Decision.HANDOFF, Reason.FAILED, text)
+
+    def too_many(self) -> Reply:
+        """Return what a customer is told whose message is not answered because a limit is reached.
+
+        It asks them to come back instead of handing over: a flood of messages must not become a flood of work for people.
+        """
+        return self._notice(Decision.CLARIFY, Reason.TOO_MANY, wording.TOO_MANY)
+
+    def without_model(self) -> Engine:
+        """Return the same dialogue, quoting passages where a model would write."""
+        return Engine(
+            self._retriever,
+            self._person_detector,
+            self._quoting,
+            self._quoting,
+            self._thresholds,
+            limits=self._limits,
+            contact=self._contact,
+        )
 
     async def warm_up(self) -> None:
         """Ask something that nobody sees, so that the first customer does not wait for what is loaded at first use."""
         await asyncio.gather(self._retriever.retrieve("warm up"), self._person_detector.wants_person("warm up"))
+
+    def _notice(self, decision: Decision, reason: Reason, text: str) -> Reply:
+        lineage = Lineage("none", "none", prompting.VERSION, "none", self._thresholds.version)
+        return Reply(decision, reason, text, (), 0.0, lineage)
 
     async def _look(self, message: InboundMessage, history: tuple[Exchange, ...]) -> _Found:
         started = time.perf_counter()

@@ -15,6 +15,8 @@ NO_ANSWER = "I don't have a reliable answer to that, so I won't guess."
 PERSON = "Of course."
 FAILED = "Sorry, something went wrong on our side and I could not answer that."
 FOLLOW_UP = "I've marked this conversation so that a person on our team can follow up."
+TOO_MANY = "More messages came in than I can answer, so this one has no answer. Please wait a minute, then ask again in one message."
+DELAYED = "We have received your message, an answer takes longer than usual."
 OR_A_PERSON = "If this does not help, ask for a person."
 CUT = f"(Your message was very long. I read its first {MAX_QUESTION_CHARS:,} characters.)"
 

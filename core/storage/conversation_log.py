@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Address, Exchange, InboundMessage, Reply
+from core.domain import Address, Exchange, InboundMessage, Owner, Reply
 from core.ports import Turn
 from core.storage.database import Database
-from core.storage.tables import conversations, turns
+from core.storage.tables import conversations, inbox, turns
 from core.storage.turn_rows import add_turn, at, conversation_at, reply_of
 
 
@@ -37,6 +39,32 @@ class SqlConversationLog:
         async with self._database.read() as connection:
             rows = (await connection.execute(_of(address, *turns.c).order_by(turns.c.position))).mappings().all()
         return tuple(Turn(row["turn_id"], row["question"], row["asked_at"], reply_of(row)) for row in rows)
+
+    async def owner(self, address: Address) -> Owner:
+        """See `ConversationLog.owner`."""
+        async with self._database.read() as connection:
+            owner = (await connection.execute(select(conversations.c.owner).where(*at(address)))).scalar()
+        return Owner(owner) if owner else Owner.BOT
+
+    async def set_owner(self, address: Address, owner: Owner) -> None:
+        """See `ConversationLog.set_owner`."""
+        async with self._database.write() as connection:
+            conversation_id = await conversation_at(self._database, connection, address)
+            await connection.execute(update(conversations).where(_is(conversation_id)).values(owner=owner.value))
+            if owner is Owner.STAFF:
+                await _fence_out(connection, conversation_id, await self._database.now(connection))
+
+
+async def _fence_out(connection: AsyncConnection, conversation_id: str, now: datetime) -> None:
+    """Take the lease from whoever is writing an answer: it could no longer be stopped once staff have begun to write."""
+    freed = update(conversations).where(_is(conversation_id), conversations.c.lease.is_not(None))
+    if (await connection.execute(freed.values(lease=None, lease_until=None, due_at=now))).rowcount:
+        written = update(inbox).where(inbox.c.conversation_id == conversation_id, inbox.c.state == "claimed")
+        await connection.execute(written.values(state="new", attempts=inbox.c.attempts - 1))
+
+
+def _is(conversation_id: str) -> ColumnElement[bool]:
+    return conversations.c.conversation_id == conversation_id
 
 
 def _of(address: Address, *columns: Any) -> Select[Any]:

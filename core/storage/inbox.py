@@ -18,12 +18,12 @@ from core.domain import Actor, Address, Decision, Deleted, Edited, InboundMessag
 from core.errors import LeaseLostError
 from core.ports import Backlog, Claim
 from core.storage.database import Database
-from core.storage.tables import conversations, inbox, outbox, turns
+from core.storage.tables import among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import add_turn, conversation_at, reply_of
 from core.text import MAX_QUESTION_CHARS, clean
 
-_WAITING = inbox.c.state.in_(("new", "claimed"))
-_UNDELIVERED = outbox.c.state.in_(("pending", "sending", "uncertain"))
+_WAITING = among(inbox.c.state, "new", "claimed")
+_UNDELIVERED = among(outbox.c.state, "pending", "sending", "uncertain")
 MAX_TOGETHER = 20  # messages of one turn; a flood beyond it becomes the next turn
 
 
@@ -37,11 +37,11 @@ class SqlInbox:
         """See `Inbox.accept`."""
         async with self._database.write() as connection:
             conversation_id = await conversation_at(self._database, connection, message.address)
-            insert = self._database.insert(inbox).values(conversation_id=conversation_id, **_row(message))
+            now = await self._database.now(connection)
+            insert = self._database.insert(inbox).values(conversation_id=conversation_id, accepted_at=now, **_row(message))
             if (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 0:
                 return False
-            due = await self._database.now(connection) + timedelta(seconds=settle)
-            await _wake(connection, conversation_id, due)
+            await _wake(connection, conversation_id, now + timedelta(seconds=settle))
         return True
 
     async def amend(self, edited: Edited) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Passage, utc_now
 from core.errors import KnowledgeError
-from core.ports import Release, SourceImport
+from core.knowledge import Release, SourceImport
 from core.storage.database import Database
 from core.storage.tables import activations, passages, releases
 

@@ -6,9 +6,10 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from core.domain import Address, Exchange, InboundMessage, Passage, Reply, utc_now
+from core.domain import Address, Exchange, InboundMessage, Owner, Passage, Reply, utc_now
 from core.errors import KnowledgeError
-from core.ports import Release, SourceImport, Turn
+from core.knowledge import Release, SourceImport
+from core.ports import Turn
 from core.text import MAX_QUESTION_CHARS, clean
 
 
@@ -17,6 +18,7 @@ class MemoryConversationLog:
 
     def __init__(self) -> None:
         self._turns: defaultdict[Address, list[Turn]] = defaultdict(list)
+        self._owners: dict[Address, Owner] = {}
 
     async def append(self, message: InboundMessage, reply: Reply) -> str:
         """See `ConversationLog.append`."""
@@ -31,6 +33,14 @@ class MemoryConversationLog:
     async def turns(self, address: Address) -> tuple[Turn, ...]:
         """See `ConversationLog.turns`."""
         return tuple(self._turns[address])
+
+    async def owner(self, address: Address) -> Owner:
+        """See `ConversationLog.owner`."""
+        return self._owners.get(address, Owner.BOT)
+
+    async def set_owner(self, address: Address, owner: Owner) -> None:
+        """See `ConversationLog.set_owner`."""
+        self._owners[address] = owner
 
 
 class MemoryKnowledgeStore:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Address
+from core.domain import Address, Decision, Owner, Reason, Reply, notice
 from core.errors import LeaseLostError
 from core.ports import Delivery
 from core.storage.database import Database
-from core.storage.tables import conversations, outbox, turns
+from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import reply_of
 
+_AT_ONCE = 200  # notices of one look; after an outage the next look, seconds later, goes on
 _UNDELIVERED = ("pending", "sending", "uncertain")
 _PLACE = tuple(conversations.c[name] for name in ("workspace_id", "channel_id", "thread_id"))
 
@@ -39,13 +41,13 @@ class SqlOutbox:
             lease = uuid.uuid4().hex
             leased = {"state": "sending", "attempts": row["attempts"] + 1, "lease": lease, "lease_until": now + timedelta(seconds=seconds)}
             await connection.execute(update(outbox).where(outbox.c.outbox_id == row["outbox_id"]).values(**leased))
-            content = select(turns, *_PLACE).join(conversations).where(turns.c.turn_id == row["turn_id"])
-            turn = (await connection.execute(content)).mappings().one()
-        address = Address(row["platform"], turn["workspace_id"], turn["channel_id"], turn["thread_id"])
+            place = select(*_PLACE).where(conversations.c.conversation_id == row["conversation_id"])
+            address = Address(row["platform"], *(await connection.execute(place)).one())
+            reply, asked_at = await _content(connection, row)
         # Found in `sending`, its courier died or lost its lease: nobody knows whether the platform got it.
         uncertain = row["state"] != "pending"
         attempts = row["attempts"] + 1
-        return Delivery(row["outbox_id"], lease, address, row["turn_id"], reply_of(turn), row["key"], attempts, uncertain, turn["asked_at"])
+        return Delivery(row["outbox_id"], lease, address, row["turn_id"] or "", reply, row["key"], attempts, uncertain, asked_at)
 
     async def sent(self, delivery: Delivery, reference: str) -> None:
         """See `Outbox.sent`."""
@@ -62,6 +64,31 @@ class SqlOutbox:
             state = "uncertain" if uncertain else "pending"
             await _under_lease(connection, delivery, state=state, due_at=due, lease=None, lease_until=None, last_error=error)
 
+    async def tell_late(self, text: str, seconds: float) -> int:
+        """See `Outbox.tell_late`."""
+        async with self._database.read() as connection:  # locks nothing: on almost every look nobody waits
+            before = await self._database.now(connection) - timedelta(seconds=seconds)
+            if (await connection.execute(_late(before))).first() is None:
+                return 0
+        async with self._database.write() as connection:
+            # Under the lock of its conversation no answer can be finished, so the notice comes before it or not at all.
+            locking = _late(before).with_for_update(of=conversations, skip_locked=True)
+            late = (await connection.execute(locking)).scalars().all()
+            now = await self._database.now(connection)
+            told = [await self._tell(connection, row, text, now) for row in (await connection.execute(_oldest_of(late, before))).all()]
+        return sum(told)
+
+    async def _tell(self, connection: AsyncConnection, row: Any, text: str, now: datetime) -> int:
+        keys = {"conversation_id": row.conversation_id, "platform": row.platform, "part": 0, "key": f"late-{row.inbox_id}"}
+        insert = self._database.insert(outbox).values(**keys, text=text, state="pending", attempts=0, due_at=now)
+        return (await connection.execute(insert.on_conflict_do_nothing())).rowcount
+
+    async def dead(self) -> int:
+        """See `Outbox.dead`."""
+        async with self._database.read() as connection:
+            query = select(func.count()).select_from(outbox).where(outbox.c.state == "dead")
+            return (await connection.execute(query)).scalar_one()
+
     async def _something_is_due(self, platforms: Collection[str]) -> bool:
         """A look that locks nothing: idle couriers must not queue for SQLite's one write lock."""
         async with self._database.read() as connection:
@@ -74,6 +101,40 @@ class SqlOutbox:
             await _under_lease(connection, delivery, lease=None, lease_until=None, sent_at=now, **values)
 
 
+async def _content(connection: AsyncConnection, row: RowMapping) -> tuple[Reply, datetime]:
+    """What to deliver, and since when it is waited for."""
+    if row["turn_id"] is None:
+        return notice(Decision.CLARIFY, Reason.DELAYED, row["text"]), row["due_at"]
+    turn = (await connection.execute(select(turns).where(turns.c.turn_id == row["turn_id"]))).mappings().one()
+    return reply_of(turn), turn["asked_at"]
+
+
+def _waits_untold(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on a message: it waits since `before`, and no notice came after it."""
+    told = outbox.alias("told")
+    after = (text(f"told.{IS_NOTICE}"), told.c.conversation_id == inbox.c.conversation_id, told.c.due_at >= inbox.c.accepted_at)
+    return (
+        among(inbox.c.state, "new", "claimed"),
+        inbox.c.for_bot.is_(True),  # not `for_bot` alone: SQLite would read the conversation by the index of its limit, all of it
+        inbox.c.accepted_at <= before,
+        ~select(told.c.outbox_id).where(*after).exists(),
+    )
+
+
+def _late(before: datetime) -> Select[Any]:
+    """Conversations to tell, at most as many as one transaction should hold."""
+    waits = select(inbox.c.inbox_id).where(inbox.c.conversation_id == conversations.c.conversation_id, *_waits_untold(before)).exists()
+    bots = conversations.c.owner == Owner.BOT.value
+    return select(conversations.c.conversation_id).where(conversations.c.due_at.is_not(None), bots, waits).limit(_AT_ONCE)
+
+
+def _oldest_of(conversation_ids: Sequence[str], before: datetime) -> Select[Any]:
+    """Read again under the lock: a message may have been answered between the look and the lock."""
+    columns = (inbox.c.conversation_id, inbox.c.platform)
+    mine = inbox.c.conversation_id.in_(conversation_ids)
+    return select(*columns, func.min(inbox.c.inbox_id).label("inbox_id")).where(mine, *_waits_untold(before)).group_by(*columns)
+
+
 def _due(platforms: Collection[str], now: datetime) -> Select[Any]:
     """The reply that is due longest, unless an earlier one of its conversation is still on its way."""
     earlier = outbox.alias()
@@ -82,14 +143,14 @@ def _due(platforms: Collection[str], now: datetime) -> Select[Any]:
         .where(
             earlier.c.conversation_id == outbox.c.conversation_id,
             earlier.c.outbox_id < outbox.c.outbox_id,
-            earlier.c.state.in_(_UNDELIVERED),
+            among(earlier.c.state, *_UNDELIVERED),
         )
         .exists()
     )
     free = outbox.c.lease_until.is_(None) | (outbox.c.lease_until <= now)
     return (
         select(outbox)
-        .where(outbox.c.state.in_(_UNDELIVERED), outbox.c.due_at <= now, free, outbox.c.platform.in_(platforms), ~blocked)
+        .where(among(outbox.c.state, *_UNDELIVERED), outbox.c.due_at <= now, free, outbox.c.platform.in_(platforms), ~blocked)
         .order_by(outbox.c.due_at)
         .limit(1)
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import cli
-from core.storage.database import newest_revision
+from bot.commands.doctor import clock_check
+from bot.settings import read
+from core.domain import Actor, Address, Decision, InboundMessage, Lineage, Reason, Reply, utc_now
+from core.storage.database import Database, newest_revision
+from core.storage.inbox import SqlInbox
+from core.storage.outbox import SqlOutbox
 
 FAQ = [
     {"id": "pay", "question": "How can I pay?", "answer": "By card.", "alternatives": ["payment methods", "do you take cards"]},
@@ -157,7 +164,8 @@ def test_a_wrong_labelled_file_is_named_with_its_line(line: str, told: str) -> N
 
 def test_doctor_says_what_is_fine_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     found = document("doctor")
-    assert {check["name"] for check in found["checks"]} == {"settings", "disk", "database", "knowledge", "embedder", "model"}
+    names = {"settings", "disk", "database", "clock", "dead letters", "knowledge", "embedder", "model"}
+    assert {check["name"] for check in found["checks"]} == names
     assert found["ok"]
     monkeypatch.setenv("FRONTDESK_EMBEDDER", "nobody/nothing")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -165,6 +173,37 @@ def test_doctor_says_what_is_fine_and_what_to_do(monkeypatch: pytest.MonkeyPatch
     (embedder,) = (check for check in json.loads(done.stdout)["checks"] if check["name"] == "embedder")
     assert (done.exit_code, embedder["ok"]) == (1, False)
     assert "local folder" in embedder["detail"]
+
+
+def test_doctor_tells_how_many_messages_and_replies_were_given_up_on_and_where_to_look() -> None:
+    reply = Reply(Decision.HANDOFF, Reason.FAILED, "Sorry.", (), 0.0, Lineage("m", "i", "p", "e", "policy"))
+
+    async def give_up() -> None:
+        database = Database(read().database)
+        await database.upgrade()
+        box, out = SqlInbox(database), SqlOutbox(database)
+        await box.accept(InboundMessage("m1", Address("test", "w", "c", "t"), Actor("ann"), "poison"))
+        claim = await box.claim(60)
+        assert claim is not None
+        await box.bury(claim, "it explodes", reply)
+        delivery = await out.claim(["test"], 60)
+        assert delivery is not None
+        await out.bury(delivery, "channel is archived")
+        await database.close()
+
+    asyncio.run(give_up())
+    done = run("doctor", "--json")
+    (letters,) = (check for check in json.loads(done.stdout)["checks"] if check["name"] == "dead letters")
+    assert (done.exit_code, letters["ok"]) == (1, False)
+    for told in ("1 messages and 1 replies", "last_error", "inbox and outbox"):
+        assert told in letters["detail"]
+
+
+@pytest.mark.parametrize(("seconds", "ok", "told"), [(1.9, True, "agree"), (4, False, "4.0 s ahead"), (-4, False, "4.0 s behind")])
+def test_doctor_notices_a_database_clock_that_is_off_by_more_than_two_seconds(seconds: float, ok: bool, told: str) -> None:
+    before = utc_now()
+    check = clock_check(before + timedelta(seconds=seconds), before, before)
+    assert (check.ok, told in check.detail, ok or "NTP" in check.detail) == (ok, True, True)
 
 
 def test_database_commands_tell_the_migration() -> None:

@@ -17,6 +17,7 @@ from core.domain import (
     Hit,
     InboundMessage,
     Lineage,
+    Owner,
     Passage,
     Reason,
     Reply,
@@ -67,6 +68,15 @@ async def test_history_is_the_last_exchanges_oldest_first_of_this_conversation_o
 async def test_concurrent_turns_of_one_conversation_all_get_a_place(log: ConversationLog) -> None:
     await asyncio.gather(*(log.append(message(f"question {number}", number=number), REPLY) for number in range(20)))
     assert {turn.question for turn in await log.turns(HERE)} == {f"question {number}" for number in range(20)}
+
+
+async def test_a_conversation_belongs_to_the_bot_until_staff_take_it_and_after_they_give_it_back(log: ConversationLog) -> None:
+    assert await log.owner(HERE) is Owner.BOT
+    await log.set_owner(HERE, Owner.STAFF)
+    assert await log.owner(HERE) is Owner.STAFF
+    assert await log.owner(replace(HERE, thread_id="thread-2")) is Owner.BOT
+    await log.set_owner(HERE, Owner.BOT)
+    assert await log.owner(HERE) is Owner.BOT
 
 
 async def test_bad_input_12_an_injected_statement_is_stored_literally(log: ConversationLog) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from core.domain import Passage
 from core.errors import KnowledgeError
-from core.ports import KnowledgeStore, SourceImport
+from core.knowledge import KnowledgeStore, SourceImport
 from core.storage.database import Database
 from core.storage.knowledge_store import SqlKnowledgeStore
 from core.storage.memory import MemoryKnowledgeStore

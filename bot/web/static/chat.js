@@ -52,6 +52,7 @@ function bubble() {
 function showReply({ node, text }, reply) {
   const cards = reply.decision === "clarify" ? [] : reply.citations.map(card);
   text.classList.remove("waiting");
+  node.hidden = reply.decision === "silent";
   node.classList.toggle("handoff", reply.decision === "handoff");
   draw(reply.decision === "clarify" && reply.citations.length ? reply.text.split("\n\n")[0] : reply.text, text, (number) => mark(number, cards));
   if (reply.decision === "clarify" && reply.citations.length) node.append(choices(reply.citations));
