@@ -13,7 +13,7 @@ import pytest
 
 from core.delivery.crew import Bell
 from core.delivery.worker import Terms, Worker
-from core.domain import Address, Decision, Deleted, Edited, Exchange
+from core.domain import Address, Deleted, Edited, Exchange
 from core.metering import Event, NoMeter
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database

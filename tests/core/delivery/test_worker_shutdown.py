@@ -42,7 +42,7 @@ def worker(given: Given, terms: Terms) -> Worker:
 
 
 async def test_what_runs_is_finished_and_nothing_new_is_claimed(given: Given) -> None:
-    database, journal, inbox, dialogue = given
+    _, journal, inbox, dialogue = given
     go = asyncio.Event()
 
     async def wait_for_go() -> None:
@@ -75,7 +75,7 @@ async def test_what_does_not_end_in_time_is_released_and_costs_no_attempt(given:
 
 
 async def test_a_claim_that_was_under_way_when_the_cancellation_came_is_answered(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
-    database, journal, inbox, _ = given
+    database, _, inbox, _ = given
     written, go = asyncio.Event(), asyncio.Event()
     claim = inbox.claim
 
