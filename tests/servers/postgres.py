@@ -30,19 +30,32 @@ class PostgresServer:
             for path in [self._folder, self._folder / "data"]:
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
         self._run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-        options = f"-k {self._folder} -c listen_addresses= -c fsync=off -c max_connections=200"
-        self._run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
+        self._start()
+
+    def restart(self) -> None:
+        """Break every connection off, as a crash does, and come back with all that was committed."""
+        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+        self._start()
 
     def stop(self) -> None:
         """Stop the server and remove its folder."""
         self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    @property
+    def socket(self) -> Path:
+        """The Unix socket it listens on."""
+        return self._folder / ".s.PGSQL.5432"
+
     def new_database(self) -> str:
         """Create an empty database and return its URL."""
         name = next(self._names)
         self._run("createdb", "-h", str(self._folder), "-U", "postgres", name)
         return f"postgresql://postgres@/{name}?host={self._folder}"
+
+    def _start(self) -> None:
+        options = f"-k {self._folder} -c listen_addresses= -c fsync=off -c max_connections=200"
+        self._run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
 
     def _run(self, program: str, *arguments: str) -> None:
         user = "nobody" if os.getuid() == 0 else None
