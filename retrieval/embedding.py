@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _BATCH = 64
 _TOGETHER = 16  # of a batch, sorted by length: 181 questions/s on two cores, all 64 padded to the longest 129, one by one 59
-_BULK = 256  # at publish, sorted by length, nothing is padded: 118 texts/s on two busy cores, in sixteens 25
+# At publish texts are sorted by length and nothing is padded, so more go together: 118 texts/s on two busy cores, in sixteens 25.
+_BULK = 256
+_BULK_CHARS = 32_000  # of a batch: attention over 256 texts of 512 tokens would take 3 GB
 # Longer texts are cut before tokenising; every model in use reads at most 512 tokens, which 3,000 characters exceed.
 _MAX_CHARS = 3000
 
@@ -48,9 +50,10 @@ class SentenceEmbedder:
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         # Longest first: texts of a batch have about the same length, so little is padded.
         order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
-        for start in range(0, len(order), _BULK):
-            chosen = order[start : start + _BULK]
-            vectors[chosen] = self._encode_list([texts[index] for index in chosen], together=_BULK)
+        while order:
+            count = _fitting(len(texts[order[0]]))
+            chosen, order = order[:count], order[count:]
+            vectors[chosen] = self._encode_list([texts[index] for index in chosen], together=count)
             progress(len(chosen))
         return vectors
 
@@ -73,3 +76,8 @@ class SentenceEmbedder:
             return SentenceTransformer(str(self._folder), local_files_only=True)
         except (OSError, ValueError) as error:
             raise ModelError(f"The embedder in {self._folder} cannot be opened: {error}") from error
+
+
+def _fitting(longest: int) -> int:
+    """How many texts of up to `longest` characters go into a batch."""
+    return max(_TOGETHER, min(_BULK, _BULK_CHARS // max(1, min(longest, _MAX_CHARS))))

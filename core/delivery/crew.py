@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from core.errors import StorageError
@@ -84,9 +85,9 @@ class Crew(Generic[Work]):
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            work = await claiming
-            if work is not None:
-                self._start(work)
+            with suppress(StorageError):  # it must not take the place of the cancellation: nothing would ever stop this crew
+                if (work := await claiming) is not None:
+                    self._start(work)
             raise
 
     def _start(self, work: Work) -> None:
@@ -111,4 +112,5 @@ class Crew(Generic[Work]):
 
 def backoff(attempts: int, first: float, longest: float) -> float:
     """Return seconds to wait before attempt `attempts` + 1: full jitter over a doubling range (Brooker 2015)."""
-    return random.uniform(0, min(longest, first * 2 ** (attempts - 1)))  # noqa: S311
+    doubled = first * 2 ** min(attempts - 1, 60)  # a reply that is told to wait for hours gets to 1,025, and no float holds that
+    return random.uniform(0, min(longest, doubled))  # noqa: S311

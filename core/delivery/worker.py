@@ -18,6 +18,8 @@ from core.tracing import log_context
 
 logger = logging.getLogger(__name__)
 
+_PREVIEW_SECONDS = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -25,6 +27,7 @@ class Terms:
 
     lease: float = 60.0
     renew: float = 15.0
+    answer: float = 300.0  # a dialogue that hangs would otherwise keep its lease for ever; a busy processor may take minutes
     drain: float = 25.0
     max_attempts: int = 3
     first_delay: float = 2.0
@@ -101,19 +104,34 @@ class Worker:
 
     async def _reply(self, claim: Claim) -> Reply:
         address = claim.messages[-1].address
-        history = await self._log.history(address)
-        reach("while_answering")
+        async with asyncio.timeout(self._terms.answer):
+            history = await self._log.history(address)
+            reach("while_answering")
+            return await self._responder.reply(claim.message, history, self._previewing(address))
+
+    def _previewing(self, address: Address) -> Callable[[str], Awaitable[None]]:
+        """Return what shows pieces at `address` for as long as that works: a preview must not cost the answer."""
+        works = True
 
         async def preview(text: str) -> None:
-            await self._preview(address, text)
+            nonlocal works
+            try:
+                if works:
+                    async with asyncio.timeout(_PREVIEW_SECONDS):
+                        await self._preview(address, text)
+            except Exception as error:
+                works = False
+                logger.warning("previews of this answer end: %r", error)
 
-        return await self._responder.reply(claim.message, history, preview)
+        return preview
 
     async def _keeping_the_lease(self, claim: Claim, answering: Awaitable[Reply]) -> Reply:
         """Return the reply; stop at once when the lease is lost: to an edit, a deletion, or another worker."""
         tasks = asyncio.ensure_future(answering), asyncio.ensure_future(self._renew(claim))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].cancelled():  # by itself: it must not pass for a shutdown, after which it would begin again at once
+                raise RuntimeError("the dialogue cancelled itself")
             if tasks[0].done():
                 return tasks[0].result()
             tasks[1].result()  # raises LeaseLostError

@@ -161,6 +161,9 @@ class SqlInbox:
         where = conversations.c.conversation_id == row["conversation_id"]
         if row["state"] == "claimed":
             await connection.execute(update(conversations).where(where).values(lease=None, lease_until=None))
+            # What was claimed together with it goes back too, and a customer who edits must not use up its attempts.
+            beside = (inbox.c.conversation_id == row["conversation_id"], inbox.c.state == "claimed")
+            await connection.execute(update(inbox).where(*beside).values(state="new", attempts=inbox.c.attempts - 1))
         await _free(connection, row["conversation_id"], await self._database.now(connection), keep_lease=True)
 
 
