@@ -21,15 +21,17 @@ from retrieval.retriever import SnapshotRetriever
 logger = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 2.0  # a publish or rollback in any process is served here after at most this long
-DRAIN_SECONDS = 25
+ANSWER_SECONDS = 10
+DRAIN_SECONDS = 25  # the ten and the fifteen of the worker's own `Terms.drain`
 ROLES = frozenset({"web", "worker"})
 
 
 async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
     """Run the parts named by `roles` until SIGTERM or SIGINT, then end in order.
 
-    The worker claims no more and finishes what it writes, the page lets its open answers end, both within `DRAIN_SECONDS`; then
-    the courier delivers what is ready, and the rest stops. A part that fails ends the process: it must not live on half.
+    The page takes nothing new; while its open calls wait the worker goes on for `ANSWER_SECONDS`, then it claims no more and
+    finishes what it writes, all within `DRAIN_SECONDS`; then the courier delivers what is ready, and the rest stops. A part that
+    fails ends the process: it must not live on half.
     """
     stop = _stop_at_signals()
     listener = _listen(graph.settings.host, graph.settings.port) if "web" in roles else None
@@ -53,8 +55,9 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
             graph.report("Frontdesk is ready: answering for other processes")
         await stop.wait()
         logger.info("stopping")
-        for task in first_to_end:
+        for task in reversed(first_to_end):  # a worker that stopped with the page would leave customers waiting on open calls
             task.cancel()
+            await asyncio.wait([task], timeout=ANSWER_SECONDS)
         await asyncio.wait(first_to_end)
         for task in background:
             task.cancel()

@@ -17,7 +17,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 import migrations
+from core.domain import Actor, Address, Decision, InboundMessage, Lineage, Reason, Reply
+from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database, newest_revision
+from core.storage.inbox import SqlInbox
 from core.storage.tables import metadata
 
 FOLDER = Path(migrations.__file__).parent
@@ -83,6 +86,38 @@ async def test_a_second_upgrade_changes_nothing(database: Database) -> None:
     before = await on(database, shape)
     await database.upgrade()
     assert await on(database, shape) == before
+
+
+CONVERSATION = "INSERT INTO conversations VALUES ('c', 'web', 'local', 'chat', 't1', '2026-01-02 03:04:05')"
+TURN = """INSERT INTO turns VALUES ('turn', 'c', 1, 'ann', 'How do I pay?', 'hash', '2026-01-02 03:04:05', '2026-01-02 03:04:06',
+ 'direct', 'confident', 'By card.', 0.9, '[]', '[]', '{"model": "m", "index": "i", "prompt": "p", "embedder": "e", "policy": "o"}',
+ '{"retrieve": 1, "generate": 2, "total": 3}', 4, 5)"""
+
+
+async def test_bad_input_62_what_was_said_before_the_inbox_came_is_still_read_and_the_conversation_goes_on(database: Database) -> None:
+    await on(database, lambda connection: command.downgrade(config(connection), "0001"))
+    for statement in (CONVERSATION, TURN):
+        await on(database, lambda connection, told=statement: connection.exec_driver_sql(told))
+    await database.upgrade()
+    log, inbox, address = SqlConversationLog(database), SqlInbox(database), Address("web", "local", "chat", "t1")
+    (before,) = await log.turns(address)
+    assert (before.question, before.reply.text, before.reply.timings_ms.total) == ("How do I pay?", "By card.", 3)
+    await inbox.accept(InboundMessage("m1", address, Actor("ann"), "and in cash?"))
+    claim = await inbox.claim(60)
+    assert claim is not None
+    await inbox.finish(claim, before.reply)
+    assert [turn.question for turn in await log.turns(address)] == ["How do I pay?", "and in cash?"]
+
+
+async def test_bad_input_62_turns_of_the_new_version_are_still_there_after_going_back(database: Database) -> None:
+    inbox, address = SqlInbox(database), Address("web", "local", "chat", "t1")
+    await inbox.accept(InboundMessage("m1", address, Actor("ann"), "How do I pay?"))
+    claim = await inbox.claim(60)
+    assert claim is not None
+    await inbox.finish(claim, Reply(Decision.DIRECT, Reason.CONFIDENT, "By card.", (), 0.9, Lineage("m", "i", "p", "e", "o")))
+    await on(database, lambda connection: command.downgrade(config(connection), "0001"))
+    query = "SELECT question, text FROM turns"
+    assert await on(database, lambda connection: connection.exec_driver_sql(query).all()) == [("How do I pay?", "By card.")]
 
 
 def test_migrations_are_numbered_and_in_one_line() -> None:

@@ -28,7 +28,7 @@ class Terms:
     lease: float = 60.0
     renew: float = 15.0
     answer: float = 300.0  # a dialogue that hangs would otherwise keep its lease for ever; a busy processor may take minutes
-    drain: float = 25.0
+    drain: float = 15.0
     max_attempts: int = 3
     first_delay: float = 2.0
     longest_delay: float = 60.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
 import os
 import platform
 import random
@@ -33,6 +32,7 @@ from tests.bench import delivery_worker
 from tests.bench.filling import fill
 from tests.servers.chat import ChatServer
 from tests.servers.postgres import PostgresServer
+from tests.servers.processes import quick_to_start
 
 PATIENCE_SECONDS = 120.0  # after the last message; what is not answered then is lost
 
@@ -70,11 +70,10 @@ async def run(trial: Trial, database_url: str) -> dict[str, Any]:
 
 
 class Team:
-    """Worker processes, forked from one that has everything imported: a killed one is replaced in some 20 ms."""
+    """Worker processes; a killed one is replaced."""
 
     def __init__(self, trial: Trial, *arguments: str) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.bench.delivery_worker"])
+        self._context = quick_to_start()
         self._arguments = (*arguments, trial.broken)
         self._dice = random.Random(trial.seed)
         self._trial = trial

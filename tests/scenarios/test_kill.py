@@ -16,7 +16,7 @@ from tests.bench.delivery_worker import UnfencedInbox
 from tests.core.delivery.scripted import HERE, let_leases_run_out, message, reply
 
 pytestmark = pytest.mark.slow
-TRIAL = Trial(messages=300, conversations=60, workers=4, kill_every=0.3)
+TRIAL = Trial(messages=300, conversations=60, workers=4, kill_every=0.4)
 FAULTS = ("lost", "twice", "out_of_order")
 
 

@@ -31,15 +31,19 @@ async def running() -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     command = [sys.executable, "-m", "bot", "run", "--port", "0"]
     process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
+    draining = None
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(300):
             while not (found := re.search(rb"is ready: (http://\S+)", line := await process.stderr.readline())):
                 assert line, "it ended before it was ready"
+        draining = asyncio.create_task(process.stderr.read())  # a process whose pipe is full waits for ever
         yield process, found[1].decode()
     finally:
         if process.returncode is None:
             process.kill()
-        await process.communicate()
+        await process.wait()
+        if draining:
+            await draining
 
 
 async def ask(client: httpx.AsyncClient, message_id: str) -> bool:
@@ -66,7 +70,7 @@ async def turns_of_messages(database: Database) -> Counter[str]:
 async def test_bad_input_58_told_to_stop_with_fifty_open_questions_every_accepted_one_is_answered_once(tmp_path: Path) -> None:
     names = [uuid.uuid4().hex for _ in range(QUESTIONS)]
     database = Database(f"sqlite:///{tmp_path / 'data' / 'frontdesk.db'}")
-    async with running() as (process, url), httpx.AsyncClient(base_url=url, timeout=60, limits=httpx.Limits()) as client:
+    async with running() as (process, url), httpx.AsyncClient(base_url=url, timeout=60) as client:
         asking = [asyncio.create_task(ask(client, name)) for name in names]
         while await accepted(database) < QUESTIONS // 2:  # noqa: ASYNC110  # what another process does
             await asyncio.sleep(0.01)
@@ -74,9 +78,9 @@ async def test_bad_input_58_told_to_stop_with_fifty_open_questions_every_accepte
         async with asyncio.timeout(30):
             assert await process.wait() == 0
         answered = sum(await asyncio.gather(*asking))
-    assert answered >= 1
     stored = await turns_of_messages(database)
-    assert answered <= len(stored)
+    assert len(stored) >= QUESTIONS // 2
+    assert answered > stored.total() // 2  # all of them, where the processor is not busy with other things
     async with running(), asyncio.timeout(60):  # what was accepted and had no answer is answered by the next process
         while (await SqlInbox(database).backlog()).waiting:  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -14,15 +13,14 @@ from core.storage.database import Database
 from tests.core.delivery import faulty_process
 from tests.core.delivery.scripted import HERE, PATIENCE_SECONDS
 from tests.servers.chat import ChatServer
+from tests.servers.processes import quick_to_start
 
 ON_SQLITE = [("sqlite", point) for point in faults.POINTS]
 ON_POSTGRESQL = [("postgresql", point) for point in ("before_finish", "after_send")]
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.core.delivery.faulty_process"])
 
 
 async def exit_status(*arguments: str) -> int | None:
-    process = _processes.Process(target=faulty_process.run, args=arguments)
+    process = quick_to_start().Process(target=faulty_process.run, args=arguments)
     await asyncio.to_thread(process.start)
     await asyncio.to_thread(process.join, PATIENCE_SECONDS * 2)
     process.kill()
