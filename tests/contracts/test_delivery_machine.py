@@ -159,6 +159,14 @@ class DeliveryMachine(RuleBasedStateMachine):
         if holds:
             self.conversation_of(claim).free()
 
+    @rule(thread=st.sampled_from(THREADS), times=st.integers(1, 2))
+    def converse(self, thread: str, times: int) -> None:
+        """An ordinary turn or two, so that replies pile up behind each other."""
+        for _ in range(times):
+            self.accept(thread, "ann")
+            if isinstance(claim := self.claim(), Claim):
+                self.finish(claim, dead=False)
+
     # Couriers
 
     @rule(target=deliveries)
