@@ -25,7 +25,7 @@ class Terms:
 
     lease: float = 60.0
     call: float = 10.0
-    drain: float = 25.0
+    drain: float = 4.0  # after the page and the worker, which have 25 s together
     max_attempts: int = 12
     first_delay: float = 0.5
     longest_delay: float = 60.0

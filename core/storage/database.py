@@ -31,6 +31,7 @@ _SQLITE_PRAGMAS = (
 _UPGRADE_LOCK = 5_203_817  # any number that nothing else locks
 
 
+_POSTGRESQL_PATIENCE = {"timeout": 10, "command_timeout": 60}  # seconds; a connection that is half open must not hold a worker
 _POSTGRESQL_WRITERS = 12  # of the pool's 15 connections: reads must not wait behind writes
 
 
@@ -127,7 +128,9 @@ def _engine(url: str) -> AsyncEngine:
         raise StorageError("database_url cannot be read. Examples: sqlite:///data/frontdesk.db, postgresql://user@host/name") from None
     # Parameters are hidden because errors reach the log, and parameters hold what customers write.
     if parsed.get_backend_name() == "postgresql":
-        return create_async_engine(parsed.set(drivername="postgresql+asyncpg"), pool_pre_ping=True, hide_parameters=True)
+        return create_async_engine(
+            parsed.set(drivername="postgresql+asyncpg"), connect_args=_POSTGRESQL_PATIENCE, pool_pre_ping=True, hide_parameters=True
+        )
     if parsed.get_backend_name() != "sqlite":
         raise StorageError(f"database_url names {parsed.get_backend_name()!r}; Frontdesk runs on sqlite and postgresql.")
     if parsed.database:

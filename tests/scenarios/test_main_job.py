@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,10 +17,11 @@ import httpx
 import pytest
 
 from bot.bootstrap import Frontdesk, frontdesk
-from bot.dispatch import Dispatch
+from bot.live import Line, LiveAdapter
 from bot.reply_document import reply_document
 from bot.settings import read
 from core.domain import Actor, Address, InboundMessage, Reply
+from core.ports import Generator
 from core.serving import weights
 
 pytestmark = pytest.mark.slow
@@ -33,21 +35,35 @@ async def graph(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Frontdesk]:
         yield await stack.enter_async_context(frontdesk(read(), lambda line: None))
 
 
+@asynccontextmanager
+async def answering(graph: Frontdesk, generator: Generator) -> AsyncIterator[Line]:
+    """A line on which a worker and a courier of this process answer."""
+    retriever, adapter = graph.retriever(await graph.served_knowledge()), LiveAdapter("web")
+    engine, adapters = await graph.engine(retriever, generator), {"web": adapter}
+    parts = [asyncio.create_task(part.run()) for part in (graph.worker(engine, adapters), graph.courier(adapters))]
+    try:
+        yield Line(graph.dispatch, graph.inbox, adapter)
+    finally:
+        for part in parts:
+            part.cancel()
+        await asyncio.wait(parts)
+
+
 @pytest.fixture
-async def dispatch(graph: Frontdesk) -> Dispatch:
-    retriever = graph.retriever(await graph.served_knowledge())
-    return graph.dispatch(await graph.engine(retriever, graph.generator()))
+async def line(graph: Frontdesk) -> AsyncIterator[Line]:
+    async with answering(graph, graph.generator()) as opened:
+        yield opened
 
 
-def message(text: str, thread_id: str = "t") -> InboundMessage:
-    return InboundMessage("m", Address("web", "local", "chat", thread_id), Actor("visitor"), text)
+async def reply(line: Line, text: str, thread_id: str = "t") -> Reply:
+    actor = Actor(f"visitor-{thread_id}")
+    message = InboundMessage(uuid.uuid4().hex, Address("web", "local", "chat", thread_id), actor, text)
+    said = [piece async for piece in line.say(message)]
+    assert isinstance(said[-1], Reply)
+    return said[-1]
 
 
-async def reply(dispatch: Dispatch, text: str, thread_id: str = "t") -> Reply:
-    return (await dispatch.accept(message(text, thread_id))).reply
-
-
-async def test_what_people_type_is_decided_sensibly(dispatch: Dispatch) -> None:
+async def test_what_people_type_is_decided_sensibly(line: Line) -> None:
     expected = {
         "How do I connect Slack?": ("direct", "connect-slack"),
         "which file types can it read in?": ("answer|direct", "formats"),
@@ -59,21 +75,21 @@ async def test_what_people_type_is_decided_sensibly(dispatch: Dispatch) -> None:
         "hello!": ("clarify", None),
     }
     for number, (text, (decisions, passage_id)) in enumerate(expected.items()):
-        found = await reply(dispatch, text, f"thread-{number}")
+        found = await reply(line, text, f"thread-{number}")
         assert found.decision.value in decisions.split("|"), (text, found)
         assert passage_id is None or found.citations[0].passage_id == passage_id, (text, found.citations)
 
 
-async def test_a_follow_up_is_read_with_the_question_before_it(dispatch: Dispatch) -> None:
-    await reply(dispatch, "Which database does Frontdesk use?", "follow")
-    found = await reply(dispatch, "and how do I back it up?", "follow")
+async def test_a_follow_up_is_read_with_the_question_before_it(line: Line) -> None:
+    await reply(line, "Which database does Frontdesk use?", "follow")
+    found = await reply(line, "and how do I back it up?", "follow")
     assert found.hits[0].passage.passage_id == "backup"
 
 
-async def test_sixty_four_customers_at_once_get_the_answers_they_get_alone(graph: Frontdesk, dispatch: Dispatch) -> None:
+async def test_sixty_four_customers_at_once_get_the_answers_they_get_alone(graph: Frontdesk, line: Line) -> None:
     titles = await graph.retriever("sample").titles(64)
-    alone = [await reply(dispatch, title, f"alone-{n}") for n, title in enumerate(titles[:8])]
-    together = await asyncio.gather(*(reply(dispatch, title, f"together-{n}") for n, title in enumerate(titles)))
+    alone = [await reply(line, title, f"alone-{n}") for n, title in enumerate(titles[:8])]
+    together = await asyncio.gather(*(reply(line, title, f"together-{n}") for n, title in enumerate(titles)))
     assert [found.text for found in together[:8]] == [found.text for found in alone]
     assert all(found.decision.value == "direct" for found in together)
 
@@ -84,9 +100,9 @@ async def test_the_real_language_model_answers_from_the_passage_or_quotes_it(gra
     settings = graph.settings.model_copy(update={"model": weights.SMOLLM})
     settings.policy.direct = 1.0  # nothing is that sure: everything is composed
     async with frontdesk(settings, lambda line: None) as other:
-        retriever, generator = other.retriever(await other.served_knowledge()), other.generator()
-        dispatch = other.dispatch(await other.engine(retriever, generator))
-        found = await reply(dispatch, "Which licence does Frontdesk have?")
+        generator = other.generator()
+        async with answering(other, generator) as line:
+            found = await reply(line, "Which licence does Frontdesk have?")
         await generator.aclose()
     assert found.decision.value == "answer"
     assert found.usage.completion_tokens > 0
