@@ -34,8 +34,8 @@ class Limits(BaseModel, extra="forbid"):
 
     user_per_minute: int = Field(20, ge=0, description="messages of one customer that are answered; 0: no limit, as for all of these")
     conversation_per_minute: int = Field(30, ge=0, description="messages of one conversation")
-    workspace_per_minute: int = Field(600, ge=0, description="messages of one workspace")
-    everybody_per_minute: int = Field(3000, ge=0, description="messages of all workspaces")
+    workspace_per_minute: int = Field(6000, ge=0, description="messages of one workspace")
+    everybody_per_minute: int = Field(30_000, ge=0, description="messages of all workspaces")
     tokens_per_day: int = Field(0, ge=0, description="tokens of the language model in a day (UTC); beyond them answers quote passages")
 
 

@@ -25,8 +25,8 @@ class Allowance:
 
     user_per_minute: int = 20
     conversation_per_minute: int = 30
-    workspace_per_minute: int = 600
-    everybody_per_minute: int = 3000
+    workspace_per_minute: int = 6000
+    everybody_per_minute: int = 30_000
     tokens_per_day: int = 0
 
 
