@@ -12,7 +12,7 @@ from core.domain import Decision, Hit, Reason
 class Thresholds:
     """Probabilities at which the decision changes. Defaults measured on four public routing sets (ARCHITECTURE.md).
 
-    `answer`: at 0.69 what is answered is right in 86 to 97 of 100 cases. `direct`: a curated answer is given word for word.
+    `answer`: at 0.69 what is answered is right in 86 to 98 of 100 cases. `direct`: a curated answer is given word for word.
     `clarify`: the two best together, when neither is enough alone: better ask back than send a customer away; `candidate`: the least
     for an offered meaning.
     """

@@ -192,7 +192,7 @@ async function welcome() {
   try {
     const { suggestions, model } = await (await fetch("/api/welcome")).json();
     if (model === "extractive") {
-      document.querySelector("#notice").append(" No language model is installed here: answers quote the help articles.");
+      document.querySelector("#notice").append(" No language model runs here: answers quote the help articles.");
     }
     if (!suggestions.length || state.messages.length) return;
     const node = choices(suggestions.map((title) => ({ title })));
