@@ -21,7 +21,7 @@ from core.delivery.worker import Worker
 from core.dialogue import wording
 from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
-from core.domain import Address, Limits
+from core.domain import InboundMessage, Limits
 from core.errors import SnapshotError
 from core.knowledge import KnowledgeStore
 from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, Outbox, PersonDetector
@@ -130,9 +130,9 @@ class Frontdesk:
     def worker(self, engine: Engine, adapters: Mapping[str, ChatAdapter]) -> Worker:
         """What answers accepted messages; previews go to the adapters of this process."""
 
-        async def preview(address: Address, text: str) -> None:
-            if address.platform in adapters:
-                await adapters[address.platform].preview(address, text)
+        async def preview(message: InboundMessage, attempt: str, text: str) -> None:
+            if message.address.platform in adapters:
+                await adapters[message.address.platform].preview(message, attempt, text)
 
         reception = Reception(engine, self.conversation_log, self.budget)
         return Worker(self.inbox, self.conversation_log, reception, preview, self._accepted, self._finished, meter=self.metrics)

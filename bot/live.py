@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from bot.dispatch import Dispatch
 from core.domain import Address, InboundMessage, Reason, Reply
-from core.ports import Inbox
+from core.ports import Delivery, Inbox
 
 LOOK_SECONDS = 0.5  # when the answer was written in another process, nothing rings here
 
@@ -24,21 +24,23 @@ class LiveAdapter:
         self.platform = platform
         self._listeners: defaultdict[Address, set[_Heard]] = defaultdict(set)
 
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
+    async def send(self, delivery: Delivery) -> str:
         """See `ChatAdapter.send`; nobody may be waiting any more, and then the reply stays in the log.
 
         That an answer takes longer is shown as a preview of it: the answer replaces it.
         """
-        self._tell(address, f"{reply.text}\n\n" if reply.reason is Reason.DELAYED else None)
-        return key
+        reply = delivery.reply
+        self._tell(delivery.address, f"{reply.text}\n\n" if reply.reason is Reason.DELAYED else None)
+        return delivery.key
 
-    async def find(self, address: Address, key: str) -> str | None:
+    async def find(self, delivery: Delivery) -> str | None:
         """See `ChatAdapter.find`; telling somebody twice to look does no harm."""
         return None
 
-    async def preview(self, address: Address, text: str) -> None:
-        """See `ChatAdapter.preview`."""
-        self._tell(address, text)
+    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
+        """See `ChatAdapter.preview`; the page shows by itself that the work began."""
+        if text:
+            self._tell(message.address, text)
 
     @contextmanager
     def listening(self, address: Address) -> Iterator[_Heard]:

@@ -40,6 +40,8 @@ class InboundMessage:
     text: str
     received_at: datetime = field(default_factory=utc_now)
     for_bot: bool = True  # False: people are talking to each other
+    overheard: bool = False  # nobody asked the bot, but it may answer when it is sure
+    draft: bool = False  # staff see the reply first
     order_key: str = ""  # sorts the messages of a conversation as the platform ordered them; empty: as they were accepted
 
 
@@ -156,6 +158,15 @@ class Decision(StrEnum):
         return self in (Decision.DIRECT, Decision.ANSWER)
 
 
+class Action(StrEnum):
+    """What a delivery is, and so where it goes."""
+
+    REPLY = "reply"  # to the customer
+    DRAFT = "draft"  # to staff, who may send it
+    ALERT = "alert"  # to staff: a customer waits for a person
+    NOTICE = "notice"  # to the customer, answers nothing
+
+
 class Owner(StrEnum):
     """Who answers a conversation."""
 
@@ -179,6 +190,7 @@ class Reason(StrEnum):
     FAILED = "failed"
     TOO_MANY = "too_many"
     DELAYED = "delayed"
+    TAKEN_BACK = "taken_back"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain import Address, Deleted, Edited, Exchange, Generation, InboundMessage, Limits, Owner, Prompt, Reply, Retrieval
+from core.domain import Action, Address, Deleted, Edited, Exchange, Generation, InboundMessage, Limits, Owner, Prompt, Reply, Retrieval
 
 Vectors: TypeAlias = NDArray[np.float32]
 
@@ -212,7 +212,7 @@ class Inbox(Protocol):
         ...
 
     async def answer_to(self, message: InboundMessage) -> Reply | None:
-        """Return the reply that a message got, None while it waits."""
+        """Return the reply that a message got, None while it waits; silence when it was taken back."""
         ...
 
     async def backlog(self) -> Backlog:
@@ -232,6 +232,7 @@ class Delivery(NamedTuple):
     attempts: int
     uncertain: bool  # an earlier attempt may have arrived
     asked_at: datetime
+    action: Action = Action.REPLY
 
 
 class Outbox(Protocol):
@@ -253,6 +254,10 @@ class Outbox(Protocol):
         """Give up on it; the next of the conversation may go. Raises `LeaseLostError`."""
         ...
 
+    async def received(self, platform: str, key: str, reference: str) -> bool:
+        """Record that the platform showed us the reply of `key`, whoever sent it; False when it is known or not ours."""
+        ...
+
     async def tell_late(self, text: str, seconds: float) -> int:
         """Queue `text` once for every conversation of the bot where a message waits for longer than `seconds`; return how many."""
         ...
@@ -270,14 +275,17 @@ class ChatAdapter(Protocol):
         """Name of the platform, as in `Address.platform`."""
         ...
 
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
+    async def send(self, delivery: Delivery) -> str:
         """Deliver a reply and return the platform's reference to it. Raises a `DeliveryError`."""
         ...
 
-    async def find(self, address: Address, key: str) -> str | None:
-        """Return the reference of a reply that arrived under this key, None when it did not. Raises a `DeliveryError`."""
+    async def find(self, delivery: Delivery) -> str | None:
+        """Return the reference of a reply that arrived under its key, None when it did not. Raises a `DeliveryError`."""
         ...
 
-    async def preview(self, address: Address, text: str) -> None:
-        """Append `text` to what is shown while the reply is being written; best effort, the reply replaces it."""
+    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
+        """Append `text` to what is shown while the reply to `message` is written; empty: the work begins. Best effort.
+
+        The reply replaces it. Another `attempt` begins anew: what an earlier one showed no longer counts.
+        """
         ...

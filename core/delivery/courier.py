@@ -75,13 +75,13 @@ class Courier:
         if delivery.uncertain:
             self._meter.count(Event.AMBIGUOUS_SEND)
             async with asyncio.timeout(self._terms.call):
-                found = await adapter.find(delivery.address, delivery.key)
+                found = await adapter.find(delivery)
             if found is not None:
                 return found
         reach("before_send")
         try:
             async with asyncio.timeout(self._terms.call):
-                return await adapter.send(delivery.address, delivery.reply, delivery.key)
+                return await adapter.send(delivery)
         except TimeoutError as error:
             raise UncertainError(f"no answer within {self._terms.call:g} s") from error
 

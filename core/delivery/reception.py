@@ -37,7 +37,10 @@ class Reception:
         if await self._log.owner(message.address) is Owner.STAFF:
             return notice(Decision.SILENT, Reason.WITH_PERSON)
         if not message.for_bot:  # people among themselves have no limits, and nobody butts in with a notice
-            return await self._dialogue.reply(message, history, preview)
+            return await self._dialogue.reply(message, history)
+        if not message.draft:
+            await preview("")
+        preview = _no_preview if message.draft else preview
         excess = await self._budget.check(message)
         if excess is None:
             return await self._once(message, await self._dialogue.reply(message, history, preview))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.delivery.crew import Bell, Crew, backoff
 from core.delivery.faults import reach
-from core.domain import Address, Reply
+from core.domain import InboundMessage, Reply
 from core.errors import LeaseLostError, StorageError
 from core.metering import Event, Measure, Meter, NoMeter
 from core.ports import Claim, ConversationLog, Inbox, Responder
@@ -43,13 +43,13 @@ class Worker:
         inbox: Inbox,
         log: ConversationLog,
         responder: Responder,
-        preview: Callable[[Address, str], Awaitable[None]],
+        preview: Callable[[InboundMessage, str, str], Awaitable[None]],
         accepted: Bell,
         finished: Bell,
         terms: Terms = Terms(),
         meter: Meter = NoMeter(),
     ) -> None:
-        """`accepted` wakes this worker, it rings `finished` when a reply waits to be delivered."""
+        """`preview` shows a piece of the answer to a message in an attempt; `accepted` wakes this worker, it rings `finished`."""
         self._inbox = inbox
         self._log = log
         self._responder = responder
@@ -107,10 +107,10 @@ class Worker:
         async with asyncio.timeout(self._terms.answer):
             history = await self._log.history(address)
             reach("while_answering")
-            return await self._responder.reply(claim.message, history, self._previewing(address))
+            return await self._responder.reply(claim.message, history, self._previewing(claim))
 
-    def _previewing(self, address: Address) -> Callable[[str], Awaitable[None]]:
-        """Return what shows pieces at `address` for as long as that works: a preview must not cost the answer."""
+    def _previewing(self, claim: Claim) -> Callable[[str], Awaitable[None]]:
+        """Return what shows pieces of the answer for as long as that works: a preview must not cost the answer."""
         works = True
 
         async def preview(text: str) -> None:
@@ -118,7 +118,7 @@ class Worker:
             try:
                 if works:
                     async with asyncio.timeout(_PREVIEW_SECONDS):
-                        await self._preview(address, text)
+                        await self._preview(claim.messages[-1], claim.lease, text)
             except Exception as error:
                 works = False
                 logger.warning("previews of this answer end: %r", error)

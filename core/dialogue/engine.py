@@ -137,7 +137,7 @@ class Engine:
         question = clean(message.text)[:MAX_QUESTION_CHARS]
         if hides_text(message.text):
             logger.warning("message %s carries invisible text; it was removed from what the model sees", message.message_id)
-        if not (message.for_bot and says_something(question)):
+        if not ((message.for_bot or message.overheard) and says_something(question)):
             return _Found(question, Retrieval((), "none", "none"), wants_person=False, history=history, retrieve_ms=0.0)
         retrieval, wants_person = await asyncio.gather(self._retrieve(question, history), self._person_detector.wants_person(question))
         return _Found(question, retrieval, wants_person, history, _milliseconds(started))
@@ -153,7 +153,7 @@ class Engine:
         return replace(merged, hits=merged.hits[:5])
 
     async def _say(self, message: InboundMessage, found: _Found, preview: Preview) -> _Said:
-        if not message.for_bot:
+        if not message.for_bot and not self._may_join_in(message, found):
             return _Said(Decision.SILENT, Reason.NOT_FOR_BOT, "")
         if not says_something(found.question):
             return _Said(Decision.CLARIFY, Reason.NOTHING_TO_READ, wording.HELP)
@@ -174,6 +174,13 @@ class Engine:
                 return _Said(decision, reason, wording.clarification(offered), offered)
             case _:
                 return self._no_answer(reason)
+
+    def _may_join_in(self, message: InboundMessage, found: _Found) -> bool:
+        """Unasked the bot speaks only when it is as sure as for a curated answer; a draft harms nobody, so an answer is enough."""
+        if not message.overheard or not found.retrieval.hits or found.wants_person:
+            return False
+        least = self._thresholds.answer if message.draft else self._thresholds.direct
+        return found.retrieval.hits[0].score >= least
 
     async def _compose(self, found: _Found, preview: Preview) -> _Said:
         started = time.perf_counter()

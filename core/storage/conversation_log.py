@@ -50,7 +50,8 @@ class SqlConversationLog:
         """See `ConversationLog.set_owner`."""
         async with self._database.write() as connection:
             conversation_id = await conversation_at(self._database, connection, address)
-            await connection.execute(update(conversations).where(_is(conversation_id)).values(owner=owner.value))
+            values = {"owner": owner.value} | ({"handoff_at": None} if owner is Owner.BOT else {})
+            await connection.execute(update(conversations).where(_is(conversation_id)).values(**values))
             if owner is Owner.STAFF:
                 await _fence_out(connection, conversation_id, await self._database.now(connection))
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, func, select, update
+from sqlalchemy import RowMapping, Select, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Actor, Address, Decision, Deleted, Edited, InboundMessage, Reply
+from core.domain import Action, Actor, Address, Decision, Deleted, Edited, InboundMessage, Reason, Reply, notice
 from core.errors import LeaseLostError
 from core.ports import Backlog, Claim
 from core.storage.database import Database
-from core.storage.tables import among, conversations, inbox, outbox, turns
+from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import add_turn, conversation_at, reply_of
 from core.text import MAX_QUESTION_CHARS, clean
 
@@ -30,8 +31,10 @@ MAX_TOGETHER = 20  # messages of one turn; a flood beyond it becomes the next tu
 class SqlInbox:
     """`Inbox` on a `Database`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, alerts: Collection[str] = ()) -> None:
+        """`alerts`: platforms on which staff are told when a customer waits for a person."""
         self._database = database
+        self._alerts = alerts
 
     async def accept(self, message: InboundMessage, settle: float = 0.0) -> bool:
         """See `Inbox.accept`."""
@@ -50,8 +53,8 @@ class SqlInbox:
             row = await self._locked(connection, edited.address, edited.message_id)
             if row is None or row["state"] not in ("new", "claimed"):
                 return False
-            text, digest = _kept(edited.text)
-            await _set(connection, [row["inbox_id"]], state="new", attempts=0, text=text, text_sha256=digest)
+            words, digest = _kept(edited.text)
+            await _set(connection, [row["inbox_id"]], state="new", attempts=0, text=words, text_sha256=digest)
             await self._fence_out(connection, row)
         return True
 
@@ -120,10 +123,13 @@ class SqlInbox:
 
     async def answer_to(self, message: InboundMessage) -> Reply | None:
         """See `Inbox.answer_to`."""
-        query = select(turns).join(inbox, inbox.c.turn_id == turns.c.turn_id).where(*_is(message.address, message.message_id))
+        joined = inbox.outerjoin(turns, inbox.c.turn_id == turns.c.turn_id)
+        query = select(turns, inbox.c.state).select_from(joined).where(*_is(message.address, message.message_id))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().first()
-        return reply_of(row) if row else None
+        if row is not None and row["state"] == "cancelled":
+            return notice(Decision.SILENT, Reason.TAKEN_BACK)
+        return reply_of(row) if row is not None and row["decision"] else None
 
     async def backlog(self) -> Backlog:
         """See `Inbox.backlog`."""
@@ -147,10 +153,21 @@ class SqlInbox:
             turn_id = await add_turn(connection, claim.conversation_id, claim.message, reply, claim.inbox_ids[-1])
             await _set(connection, claim.inbox_ids, turn_id=turn_id, **values)
             now = await self._database.now(connection)
-            if reply.decision is not Decision.SILENT:
-                await connection.execute(outbox.insert().values(**_parcel(claim, turn_id, now)))
+            await _drop_notices(connection, claim.conversation_id)
+            await self._send(connection, claim, turn_id, reply, now)
             await _free(connection, claim.conversation_id, now)
         return turn_id
+
+    async def _send(self, connection: AsyncConnection, claim: Claim, turn_id: str, reply: Reply, now: datetime) -> None:
+        """Queue what is to be delivered; staff are told once that somebody waits, until they give the conversation back."""
+        if reply.decision is Decision.SILENT:
+            return
+        action = Action.DRAFT if claim.message.draft else Action.REPLY
+        await connection.execute(outbox.insert().values(**_parcel(claim, turn_id, now, action)))
+        if reply.decision is Decision.HANDOFF and action is Action.REPLY and claim.messages[-1].address.platform in self._alerts:
+            first = (conversations.c.conversation_id == claim.conversation_id, conversations.c.handoff_at.is_(None))
+            if (await connection.execute(update(conversations).where(*first).values(handoff_at=now))).rowcount:
+                await connection.execute(outbox.insert().values(**_parcel(claim, turn_id, now, Action.ALERT)))
 
     async def _locked(self, connection: AsyncConnection, address: Address, message_id: str) -> RowMapping | None:
         await conversation_at(self._database, connection, address)
@@ -201,7 +218,7 @@ def _together(rows: Any) -> list[RowMapping]:
     """The first messages that have one author and one audience: people who talk in between keep their place."""
     first = list(rows[:1])
     for row in rows[1:MAX_TOGETHER]:
-        if (row["actor_id"], row["for_bot"]) != (first[0]["actor_id"], first[0]["for_bot"]):
+        if any(row[name] != first[0][name] for name in ("actor_id", "for_bot", "overheard", "draft")):
             break
         first.append(row)
     return first
@@ -232,10 +249,16 @@ async def _set(connection: AsyncConnection, inbox_ids: Any, **values: Any) -> No
     await connection.execute(update(inbox).where(inbox.c.inbox_id.in_(inbox_ids)).values(**values))
 
 
-def _parcel(claim: Claim, turn_id: str, now: datetime) -> dict[str, Any]:
-    platform = claim.messages[-1].address.platform
-    keys = {"turn_id": turn_id, "part": 0, "key": f"{turn_id}-0", "conversation_id": claim.conversation_id}
-    return keys | {"platform": platform, "state": "pending", "attempts": 0, "due_at": now}
+async def _drop_notices(connection: AsyncConnection, conversation_id: str) -> None:
+    """That an answer takes longer is not said any more when it is there."""
+    mine = (text(IS_NOTICE), outbox.c.conversation_id == conversation_id, outbox.c.state == "pending", outbox.c.key.like("late-%"))
+    await connection.execute(update(outbox).where(*mine).values(state="dropped"))
+
+
+def _parcel(claim: Claim, turn_id: str, now: datetime, action: Action) -> dict[str, Any]:
+    part = 1 if action is Action.ALERT else 0
+    keys = {"turn_id": turn_id, "part": part, "key": f"{turn_id}-{part}", "conversation_id": claim.conversation_id, "action": action.value}
+    return keys | {"platform": claim.messages[-1].address.platform, "state": "pending", "attempts": 0, "due_at": now}
 
 
 def _kept(text: str) -> tuple[str, str]:
@@ -243,7 +266,7 @@ def _kept(text: str) -> tuple[str, str]:
 
 
 def _row(message: InboundMessage) -> dict[str, Any]:
-    text, digest = _kept(message.text)
+    words, digest = _kept(message.text)
     return {
         "platform": message.address.platform,
         "workspace_id": message.address.workspace_id,
@@ -252,9 +275,11 @@ def _row(message: InboundMessage) -> dict[str, Any]:
         "order_key": message.order_key,
         "actor_id": message.actor.actor_id,
         "actor_name": message.actor.name,
-        "text": text,
+        "text": words,
         "text_sha256": digest,
         "for_bot": message.for_bot,
+        "overheard": message.overheard,
+        "draft": message.draft,
         "received_at": message.received_at,
         "state": "new",
         "attempts": 0,
@@ -264,4 +289,5 @@ def _row(message: InboundMessage) -> dict[str, Any]:
 def _message(row: RowMapping) -> InboundMessage:
     address = Address(row["platform"], row["workspace_id"], row["channel_id"], row["thread_id"])
     actor = Actor(row["actor_id"], row["actor_name"])
-    return InboundMessage(row["message_id"], address, actor, row["text"], row["received_at"], row["for_bot"], row["order_key"])
+    heard = {name: row[name] for name in ("received_at", "for_bot", "overheard", "draft", "order_key")}
+    return InboundMessage(row["message_id"], address, actor, row["text"], **heard)

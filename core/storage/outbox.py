@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, Select, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Address, Decision, Owner, Reason, Reply, notice
+from core.domain import Action, Address, Decision, Owner, Reason, Reply, notice
 from core.errors import LeaseLostError
 from core.ports import Delivery
 from core.storage.database import Database
@@ -46,12 +47,23 @@ class SqlOutbox:
             reply, asked_at = await _content(connection, row)
         # Found in `sending`, its courier died or lost its lease: nobody knows whether the platform got it.
         uncertain = row["state"] != "pending"
-        attempts = row["attempts"] + 1
-        return Delivery(row["outbox_id"], lease, address, row["turn_id"] or "", reply, row["key"], attempts, uncertain, asked_at)
+        attempts, action = row["attempts"] + 1, Action(row["action"])
+        return Delivery(row["outbox_id"], lease, address, row["turn_id"] or "", reply, row["key"], attempts, uncertain, asked_at, action)
 
     async def sent(self, delivery: Delivery, reference: str) -> None:
         """See `Outbox.sent`."""
-        await self._close(delivery, state="sent", reference=reference)
+        try:
+            await self._close(delivery, state="sent", reference=reference)
+        except LeaseLostError:
+            if not await self._is_sent(delivery):  # a receipt was quicker
+                raise
+
+    async def received(self, platform: str, key: str, reference: str) -> bool:
+        """See `Outbox.received`."""
+        async with self._database.write() as connection:
+            where = (outbox.c.key == key, outbox.c.platform == platform, among(outbox.c.state, *_UNDELIVERED))
+            values = {"state": "sent", "reference": reference, "sent_at": await self._database.now(connection)}
+            return (await connection.execute(update(outbox).where(*where).values(lease=None, lease_until=None, **values))).rowcount == 1
 
     async def bury(self, delivery: Delivery, error: str) -> None:
         """See `Outbox.bury`."""
@@ -80,7 +92,8 @@ class SqlOutbox:
 
     async def _tell(self, connection: AsyncConnection, row: Any, text: str, now: datetime) -> int:
         keys = {"conversation_id": row.conversation_id, "platform": row.platform, "part": 0, "key": f"late-{row.inbox_id}"}
-        insert = self._database.insert(outbox).values(**keys, text=text, state="pending", attempts=0, due_at=now)
+        values = keys | {"text": text, "action": Action.NOTICE.value, "state": "pending", "attempts": 0, "due_at": now}
+        insert = self._database.insert(outbox).values(**values)
         return (await connection.execute(insert.on_conflict_do_nothing())).rowcount
 
     async def dead(self) -> int:
@@ -88,6 +101,11 @@ class SqlOutbox:
         async with self._database.read() as connection:
             query = select(func.count()).select_from(outbox).where(outbox.c.state == "dead")
             return (await connection.execute(query)).scalar_one()
+
+    async def _is_sent(self, delivery: Delivery) -> bool:
+        async with self._database.read() as connection:
+            state = select(outbox.c.state).where(outbox.c.outbox_id == delivery.delivery_id)
+            return (await connection.execute(state)).scalar() == "sent"
 
     async def _something_is_due(self, platforms: Collection[str]) -> bool:
         """A look that locks nothing: idle couriers must not queue for SQLite's one write lock."""
@@ -106,7 +124,8 @@ async def _content(connection: AsyncConnection, row: RowMapping) -> tuple[Reply,
     if row["turn_id"] is None:
         return notice(Decision.CLARIFY, Reason.DELAYED, row["text"]), row["due_at"]
     turn = (await connection.execute(select(turns).where(turns.c.turn_id == row["turn_id"]))).mappings().one()
-    return reply_of(turn), turn["asked_at"]
+    reply = reply_of(turn)
+    return replace(reply, text=row["text"]) if row["text"] else reply, turn["asked_at"]
 
 
 def _waits_untold(before: datetime) -> tuple[ColumnElement[bool], ...]:

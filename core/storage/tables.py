@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     func,
     literal_column,
     text,
@@ -122,6 +123,7 @@ conversations = Table(
     Column("lease", String(32)),
     Column("lease_until", UtcDateTime),
     Column("owner", String(10), nullable=False, server_default="bot"),  # bot | staff
+    Column("handoff_at", UtcDateTime),  # set while staff know that somebody waits here
     Index("conversations_due", "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")),
     Index(
         "conversations_leased",
@@ -184,6 +186,8 @@ inbox = Table(
     Column("text", Text, nullable=False),
     Column("text_sha256", String(64), nullable=False),
     Column("for_bot", Boolean, nullable=False),
+    Column("overheard", Boolean, nullable=False, server_default=false()),
+    Column("draft", Boolean, nullable=False, server_default=false()),
     Column("received_at", UtcDateTime, nullable=False),
     Column("accepted_at", UtcDateTime, nullable=False, server_default=func.now()),  # by the clock of the database: limits count by it
     Column("state", String(10), nullable=False),  # new | claimed | done | dead | cancelled
@@ -204,13 +208,14 @@ outbox = Table(
     "outbox",
     metadata,
     Column("outbox_id", Id, primary_key=True, autoincrement=True),
-    Column("turn_id", String(32), ForeignKey("turns.turn_id")),  # what is delivered; without one, `text` is
+    Column("turn_id", String(32), ForeignKey("turns.turn_id")),  # what is delivered; `text` without one, or where staff changed it
     Column("text", Text),
     Column("part", Integer, nullable=False),
     Column("conversation_id", String(32), ForeignKey("conversations.conversation_id"), nullable=False),
     Column("platform", String(20), nullable=False),
     Column("key", String(40), nullable=False),
-    Column("state", String(10), nullable=False),  # pending | sending | uncertain | sent | dead
+    Column("action", String(10), nullable=False, server_default="reply"),  # reply | draft | alert | notice
+    Column("state", String(10), nullable=False),  # pending | sending | uncertain | sent | dead | dropped
     Column("attempts", Integer, nullable=False),
     Column("due_at", UtcDateTime, nullable=False),
     Column("lease", String(32)),

@@ -9,8 +9,8 @@ from core.delivery import courier, worker
 from core.delivery.courier import Courier
 from core.delivery.crew import Bell
 from core.delivery.worker import Worker
-from core.domain import Address, Decision, Exchange, InboundMessage, Lineage, Reason, Reply
-from core.ports import ChatAdapter
+from core.domain import Decision, Exchange, InboundMessage, Lineage, Reason, Reply
+from core.ports import ChatAdapter, Delivery
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.inbox import SqlInbox
@@ -35,7 +35,7 @@ class Echo:
 class ForgetfulAdapter(HttpChatAdapter):
     """Sends again without looking whether the first attempt arrived."""
 
-    async def find(self, address: Address, key: str) -> str | None:
+    async def find(self, delivery: Delivery) -> str | None:
         return None
 
 

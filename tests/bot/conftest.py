@@ -19,7 +19,7 @@ from core.delivery.courier import Courier
 from core.delivery.crew import Bell
 from core.delivery.worker import Terms, Worker
 from core.dialogue.engine import Engine
-from core.domain import Address, Hit, Passage, Retrieval
+from core.domain import Hit, Passage, Retrieval
 from core.ports import ConversationLog, Generator
 from core.serving.canned import CannedGenerator
 from core.serving.extractive import ExtractiveGenerator
@@ -92,11 +92,8 @@ async def serve(
             engine = Engine(knowledge, AsksForPerson(), generator, ExtractiveGenerator())
             inbox, accepted, finished = SqlInbox(database), Bell(), Bell()
 
-            async def preview(address: Address, text: str) -> None:
-                await adapter.preview(address, text)
-
             terms = Terms(first_delay=0.01, longest_delay=0.01, drain=0)
-            worker = Worker(inbox, log, engine, preview, accepted, finished, terms)
+            worker = Worker(inbox, log, engine, adapter.preview, accepted, finished, terms)
             await stack.enter_async_context(_in_background(worker.run()))
             await stack.enter_async_context(_in_background(Courier(SqlOutbox(database), {"web": adapter}, finished).run()))
             line = Line(Dispatch(inbox, accepted), inbox, adapter)

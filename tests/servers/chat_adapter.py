@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import httpx
 
-from core.domain import Address, Reply
+from core.domain import InboundMessage
 from core.errors import DeliveryError, RateLimitedError, RefusedError, UncertainError
+from core.ports import Delivery
 
 _TIMEOUT_SECONDS = 10.0
 _NOT_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -32,9 +33,10 @@ class HttpChatAdapter:
         """Close the connections."""
         await self._client.aclose()
 
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
+    async def send(self, delivery: Delivery) -> str:
         """Deliver a reply and return its id. Raises a `DeliveryError`."""
-        message = {"channel": address.channel_id, "thread": address.thread_id, "key": key, "text": reply.text}
+        address = delivery.address
+        message = {"channel": address.channel_id, "thread": address.thread_id, "key": delivery.key, "text": delivery.reply.text}
         try:
             response = await self._client.post("/messages", json=message)
         except _NOT_WRITTEN as error:
@@ -45,9 +47,9 @@ class HttpChatAdapter:
             raise UncertainError(f"The chat platform failed with {response.status_code}, perhaps after it took the message.")
         return str(_document(response)["id"])
 
-    async def find(self, address: Address, key: str) -> str | None:
+    async def find(self, delivery: Delivery) -> str | None:
         """Return the id of the message that arrived under this key. Raises a `DeliveryError`."""
-        asked = {"channel": address.channel_id, "thread": address.thread_id, "key": key}
+        asked = {"channel": delivery.address.channel_id, "thread": delivery.address.thread_id, "key": delivery.key}
         try:
             response = await self._client.get("/messages", params=asked)
         except httpx.TransportError as error:  # looking again is harmless: nothing is uncertain here
@@ -55,7 +57,7 @@ class HttpChatAdapter:
         found: str | None = _document(response)["id"]
         return found
 
-    async def preview(self, address: Address, text: str) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
         """Show nothing; count."""
         self.previews += 1
 

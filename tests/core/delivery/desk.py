@@ -53,14 +53,14 @@ class Screen:
     def __init__(self) -> None:
         self.shown: asyncio.Queue[str] = asyncio.Queue()
 
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
-        self.shown.put_nowait(reply.text)
-        return key
+    async def send(self, delivery: Delivery) -> str:
+        self.shown.put_nowait(delivery.reply.text)
+        return delivery.key
 
-    async def find(self, address: Address, key: str) -> str | None:
+    async def find(self, delivery: Delivery) -> str | None:
         return None
 
-    async def preview(self, address: Address, text: str) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
         pass
 
 

@@ -189,20 +189,20 @@ class Platform:
     _known: dict[str, str] = field(default_factory=dict)
     platform: str = "chat"
 
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
+    async def send(self, delivery: Delivery) -> str:
         self.calls.append("send")
         await _step(self.sends)
-        self.said.append((address.thread_id, reply.text))
-        self._known[key] = f"ref-{len(self.said)}"
+        self.said.append((delivery.address.thread_id, delivery.reply.text))
+        self._known[delivery.key] = f"ref-{len(self.said)}"
         await _step(self.answers)
-        return self._known[key]
+        return self._known[delivery.key]
 
-    async def find(self, address: Address, key: str) -> str | None:
+    async def find(self, delivery: Delivery) -> str | None:
         self.calls.append("find")
         await _step(self.finds)
-        return self._known.get(key)
+        return self._known.get(delivery.key)
 
-    async def preview(self, address: Address, text: str) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
         self.calls.append(f"preview {text}")
 
 
