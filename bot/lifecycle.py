@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 2.0  # a publish or rollback in any process is served here after at most this long
 ANSWER_SECONDS = 10
+LEAST_FREE_BYTES = 64 * 2**20  # below it a page of replies and a snapshot no longer fit
 DRAIN_SECONDS = 25  # the ten and the fifteen of the worker's own `Terms.drain`
 ROLES = frozenset({"web", "worker"})
 
@@ -150,6 +152,9 @@ async def _database_problem(graph: Frontdesk) -> str:
         await graph.database.revision()
     except StorageError as error:
         return str(error)
+    free = shutil.disk_usage(graph.settings.data_dir).free
+    if free < LEAST_FREE_BYTES:
+        return f"only {free // 2**20} MiB are free in {graph.settings.data_dir}: free some space before messages can no longer be stored."
     return ""
 
 

@@ -250,9 +250,10 @@ async def _set(connection: AsyncConnection, inbox_ids: Any, **values: Any) -> No
 
 
 async def _drop_notices(connection: AsyncConnection, conversation_id: str) -> None:
-    """That an answer takes longer is not said any more when it is there."""
+    """That an answer takes longer is not said any more when it is there, and nobody else in the conversation waits."""
     mine = (text(IS_NOTICE), outbox.c.conversation_id == conversation_id, outbox.c.state == "pending", outbox.c.key.like("late-%"))
-    await connection.execute(update(outbox).where(*mine).values(state="dropped"))
+    others = select(inbox.c.inbox_id).where(inbox.c.conversation_id == conversation_id, _WAITING)
+    await connection.execute(update(outbox).where(*mine, ~others.exists()).values(state="dropped"))
 
 
 def _parcel(claim: Claim, turn_id: str, now: datetime, action: Action) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from core.domain import Actor, Address, Decision, Deleted, Edited, InboundMessage, Lineage, Reason, Reply
+from core.domain import Action, Actor, Address, Decision, Deleted, Edited, InboundMessage, Lineage, Owner, Reason, Reply
 from core.errors import LeaseLostError
 from core.ports import Claim
 from core.storage.conversation_log import SqlConversationLog
@@ -304,6 +304,76 @@ async def test_bad_input_32_a_buried_reply_lets_the_next_one_go(inbox: SqlInbox,
     second = await outbox.claim(["test"], LEASE)
     assert second is not None
     assert second.reply.text == "answer 2"
+
+
+async def test_a_receipt_settles_what_a_courier_is_unsure_of_and_nothing_is_sent_again(inbox: SqlInbox, outbox: SqlOutbox) -> None:
+    await answered(inbox, 1, 2)
+    first = await outbox.claim(["test"], LEASE)
+    assert first is not None
+    await outbox.retry(first, "broken off", 30, uncertain=True)
+    assert await outbox.received("test", first.key, "ref-1")
+    second = await outbox.claim(["test"], LEASE)
+    assert second is not None
+    assert second.reply.text == "answer 2"
+    assert await outbox.received("test", second.key, "ref-2")
+    await outbox.sent(second, "ref-2")  # the receipt was quicker than the answer to the call
+    assert await outbox.claim(["test"], LEASE) is None
+
+
+async def test_a_receipt_of_another_platform_or_of_nothing_we_wait_for_changes_nothing(inbox: SqlInbox, outbox: SqlOutbox) -> None:
+    await answered(inbox, 1)
+    first = await outbox.claim(["test"], LEASE)
+    assert first is not None
+    assert not await outbox.received("other", first.key, "forged")
+    assert not await outbox.received("test", "no such key", "forged")
+    await outbox.sent(first, "ref-1")
+    assert not await outbox.received("test", first.key, "again")
+
+
+async def test_an_answer_is_marked_as_a_draft_and_what_was_overheard_stays_so(inbox: SqlInbox, outbox: SqlOutbox) -> None:
+    heard = replace(message(1), for_bot=False, overheard=True, draft=True)
+    await inbox.accept(heard)
+    await inbox.accept(message(2))
+    claim = await claimed(inbox)
+    assert [(one.for_bot, one.overheard, one.draft) for one in claim.messages] == [(False, True, True)]
+    await inbox.finish(claim, REPLY)
+    draft = await outbox.claim(["test"], LEASE)
+    assert draft is not None
+    assert draft.action is Action.DRAFT
+    await inbox.finish(await claimed(inbox), REPLY)
+    await outbox.sent(draft, "ref")
+    reply = await outbox.claim(["test"], LEASE)
+    assert reply is not None
+    assert reply.action is Action.REPLY
+
+
+async def test_staff_are_told_once_that_somebody_waits_until_they_give_the_conversation_back(database: Database, outbox: SqlOutbox) -> None:
+    inbox, log = SqlInbox(database, alerts={"test"}), SqlConversationLog(database)
+    handoff = replace(REPLY, decision=Decision.HANDOFF)
+
+    async def actions(number: int) -> list[Action]:
+        await inbox.accept(message(number))
+        await inbox.finish(await claimed(inbox), handoff)
+        seen = []
+        while (delivery := await outbox.claim(["test"], LEASE)) is not None:
+            seen.append(delivery.action)
+            await outbox.sent(delivery, "ref")
+        return seen
+
+    assert await actions(1) == [Action.REPLY, Action.ALERT]
+    assert await actions(2) == [Action.REPLY]
+    await log.set_owner(HERE, Owner.STAFF)
+    await log.set_owner(HERE, Owner.BOT)
+    assert await actions(3) == [Action.REPLY, Action.ALERT]
+
+
+async def test_whoever_waits_for_a_message_that_was_taken_back_is_told_so(inbox: SqlInbox) -> None:
+    await inbox.accept(message(1))
+    assert await inbox.answer_to(message(1)) is None
+    await inbox.erase(Deleted(HERE, "m1"))
+    reply = await inbox.answer_to(message(1))
+    assert reply is not None
+    assert (reply.decision, reply.reason) == (Decision.SILENT, Reason.TAKEN_BACK)
 
 
 async def test_a_courier_gets_only_the_platforms_it_has(inbox: SqlInbox, outbox: SqlOutbox) -> None:

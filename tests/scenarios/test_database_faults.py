@@ -6,10 +6,12 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from bot.dispatch import Dispatch, NotAcceptedError
 from core.delivery import courier, crew, worker
@@ -144,6 +146,29 @@ async def test_bad_input_59_locked_for_too_long_the_platform_is_told_to_send_aga
         await service.accepted_in_the_end(2)
         await service.answered_once(1, 2)
     assert service.dialogue.asked.count("text 1") == 1
+
+
+async def test_bad_input_60_a_full_disk_refuses_what_comes_in_and_goes_on_when_there_is_space(
+    new_database_url: Callable[[str], str], tmp_path: Path
+) -> None:
+    async with serving(await migrated(new_database_url("sqlite"))) as service:
+        await service.accepted_in_the_end(1)
+        await service.answered_once(1)
+        pages = 1  # fewer than it has: SQLite then takes the number it has as the limit
+
+        def limit(connection: Any, *_: object) -> None:
+            connection.cursor().execute(f"PRAGMA max_page_count={pages}")
+
+        event.listen(service.database.engine.sync_engine, "checkout", limit)
+        long = replace(message(2, service.place(2)), text="x" * 4000)
+        with pytest.raises(NotAcceptedError):  # SQLITE_FULL: the pages that are half empty may take a few rows before
+            for number in range(200):
+                await service.dispatch.accept(replace(long, message_id=f"filling-{number}", for_bot=False))
+        pages = 1_000_000
+        await service.accepted_in_the_end(2)
+        await service.answered_once(1, 2)
+    with closing(sqlite3.connect(tmp_path / "test.db")) as file:
+        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 async def test_bad_input_59_postgresql_restarts_while_an_answer_is_written_and_messages_come_in(postgres_server: PostgresServer) -> None:

@@ -31,9 +31,31 @@ async def test_a_customer_who_waits_for_more_than_a_minute_is_told_once_and_befo
     assert await sweeper(desk).sweep() == 0
     await desk.let_pass(61)
     assert [await sweeper(desk).sweep() for _ in range(3)] == [1, 0, 0]
+    assert await said(desk) == [wording.DELAYED]
     await desk.answer_all()
-    assert await said(desk) == [wording.DELAYED, CURATED]
+    assert await said(desk) == [CURATED]
     assert await sweeper(desk).sweep() == 0
+
+
+async def test_a_notice_that_is_not_out_yet_when_the_answer_comes_is_dropped(database: Database) -> None:
+    desk = Desk(database)
+    await desk.accept()
+    await desk.let_pass(61)
+    await sweeper(desk).sweep()
+    await desk.answer_all()
+    assert await said(desk) == [CURATED]
+
+
+async def test_the_notice_goes_out_with_the_first_answer_when_somebody_else_still_waits(database: Database) -> None:
+    desk = Desk(database)
+    for actor in ("ann", "bob"):
+        await desk.accept(actor=actor)
+    await desk.let_pass(61)
+    await sweeper(desk).sweep()
+    claim = await desk.inbox.claim(LEASE)
+    assert claim is not None
+    await desk.inbox.finish(claim, await desk.engine.reply(claim.message))
+    assert await said(desk) == [wording.DELAYED, CURATED]
 
 
 async def test_the_notice_holds_back_the_answer_until_it_is_delivered(database: Database) -> None:
@@ -41,9 +63,9 @@ async def test_the_notice_holds_back_the_answer_until_it_is_delivered(database: 
     await desk.accept()
     await desk.let_pass(61)
     await sweeper(desk).sweep()
-    await desk.answer_all()
     notice = await desk.outbox.claim(["test"], LEASE)
     assert notice is not None
+    await desk.answer_all()
     assert (notice.reply.reason, notice.turn_id, notice.address, notice.key.startswith("late-")) == (Reason.DELAYED, "", HERE, True)
     assert await desk.outbox.claim(["test"], LEASE) is None
     await desk.outbox.sent(notice, "reference")
@@ -78,8 +100,9 @@ async def test_a_later_message_that_waits_too_is_told_again(database: Database) 
         await desk.accept()
         await desk.let_pass(61)
         assert await sweeper(desk).sweep() == 1
+        assert await said(desk) == [wording.DELAYED]
         await desk.answer_all()
-    assert await said(desk) == [wording.DELAYED, CURATED] * 2
+        assert await said(desk) == [CURATED]
 
 
 async def test_a_message_that_is_being_answered_for_more_than_a_minute_is_late_too(database: Database) -> None:
@@ -89,8 +112,9 @@ async def test_a_message_that_is_being_answered_for_more_than_a_minute_is_late_t
     assert claim is not None
     await desk.let_pass(61)
     assert await sweeper(desk).sweep() == 1
+    assert await said(desk) == [wording.DELAYED]
     await desk.inbox.finish(claim, await desk.engine.reply(claim.message))
-    assert await said(desk) == [wording.DELAYED, CURATED]
+    assert await said(desk) == [CURATED]
 
 
 async def test_nobody_is_told_who_expects_no_answer_of_the_bot(database: Database) -> None:
@@ -143,9 +167,12 @@ async def test_a_notice_is_not_counted_as_an_answer(open_database: Callable[[str
     await desk.accept()
     await desk.let_pass(61)
     await sweeper(desk).sweep()
+    bell = Bell()
+    courier = asyncio.create_task(Courier(desk.outbox, {"test": screen}, bell, meter=meter).run())
+    shown = [await screen.shown.get()]
     await desk.answer_all()
-    courier = asyncio.create_task(Courier(desk.outbox, {"test": screen}, Bell(), meter=meter).run())
-    shown = [await screen.shown.get(), await screen.shown.get()]
+    bell.ring()
+    shown.append(await screen.shown.get())
     courier.cancel()
     await asyncio.wait([courier])
     assert (shown, meter.answers) == ([wording.DELAYED, CURATED], 1)

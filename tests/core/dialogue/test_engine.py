@@ -174,6 +174,29 @@ async def test_small_talk_is_answered_in_kind_unless_the_knowledge_has_an_answer
     assert (await engine(Shelf((PAY, 0.9))).reply(message("Hello!"))).decision is Decision.DIRECT
 
 
+@pytest.mark.parametrize(
+    ("score", "draft", "decision"),
+    [
+        (0.9, False, Decision.DIRECT),
+        (0.84, False, Decision.SILENT),
+        (0.3, False, Decision.SILENT),
+        (0.84, True, Decision.ANSWER),
+        (0.6, True, Decision.SILENT),
+    ],
+)
+async def test_unasked_it_speaks_only_when_sure_and_drafts_whatever_it_would_answer(score: float, draft: bool, decision: Decision) -> None:
+    overheard = replace(message(QUESTION), for_bot=False, overheard=True, draft=draft)
+    reply = await engine(Shelf((PAY, score)), ExtractiveGenerator()).reply(overheard)
+    assert reply.decision is decision
+    assert bool(reply.text) is (decision is not Decision.SILENT)
+
+
+async def test_unasked_it_hands_nobody_over_and_greets_nobody() -> None:
+    for text in ("I want a person", "hello", "🎉"):
+        overheard = replace(message(text), for_bot=False, overheard=True)
+        assert (await engine(Shelf((PAY, 0.1))).reply(overheard)).decision is Decision.SILENT
+
+
 async def test_a_message_between_people_is_not_answered_and_not_looked_up() -> None:
     shelf = Shelf((PAY, 0.99))
     reply = await engine(shelf).reply(message("human, how do I pay? " + "x" * 5000, for_bot=False))
