@@ -278,6 +278,8 @@ def _parsed() -> SlackPlatform:
     parser.add_argument("--reset", type=float, default=0.0)
     parser.add_argument("--limit", type=float, default=0.0)
     parser.add_argument("--events-url", default="")
+    parser.add_argument("--retry-pause", type=float, default=0.0, help="seconds between deliveries of an event until it is accepted")
+    parser.add_argument("--echo-own", action="store_true", help="tell the app of its own messages")
     parser.add_argument("--transport", choices=("http", "socket"), default="http")
     parser.add_argument("--log", type=Path, help="append what becomes of every message of the bot as a line of JSON")
     return SlackPlatform(**vars(parser.parse_args()))

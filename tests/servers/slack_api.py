@@ -191,7 +191,10 @@ def update(space: Workspace, arguments: Json) -> Json:
     message.attachments = arguments.get("attachments", message.attachments)
     space.note("update", message)
     space.tell(changed_event(space, channel, message, before))
-    return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": space.wire(message, metadata=True)}
+    shown = space.wire(message, metadata=True)
+    placed = ("ts", "thread_ts", "parent_user_id", "is_locked", "subscribed", "latest_reply")  # which this answer does not tell
+    shown = {name: value for name, value in shown.items() if name not in placed and not name.startswith("reply_")}
+    return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": shown}
 
 
 def rewrite(space: Workspace, message: Message, text: str, blocks: list[Json]) -> None:
@@ -199,7 +202,7 @@ def rewrite(space: Workspace, message: Message, text: str, blocks: list[Json]) -
     message.shown.append(message.blocks)
     message.text, message.blocks = text or message.text, blocks
     if not blocks:
-        message.edited = {"user": message.user, "ts": space.stamp()}
+        message.edited = {"user": message.bot_id, "ts": space.stamp()}
 
 
 def _own(space: Workspace, channel: Channel, arguments: Json, otherwise: str) -> tuple[Message, Json]:

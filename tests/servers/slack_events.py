@@ -47,6 +47,7 @@ class Deliveries(Links):
 
     transport: str = "http"
     events_url: str = ""
+    retry_pause: float = 0.0  # seconds
     delivered: list[Json] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     _client: httpx.AsyncClient | None = None
@@ -73,14 +74,15 @@ class Deliveries(Links):
         """The same event again, with its event_id: one of `delivered`."""
         return await self._deliver(envelope, retry_num, retry_reason)
 
-    async def deliver_until_accepted(self, event: Json, most: int = 100) -> Answer:
-        """Deliver an event, and again at once while it is not accepted, unless the app asks for no retry."""
+    async def deliver_until_accepted(self, event: Json, most: int = 1000) -> Answer:
+        """Deliver an event, and again after `retry_pause` while it is not accepted, unless the app asks for no retry."""
         envelope, answer = self.envelope(event), Answer(0, "never")
         for attempt in range(most):
             reason = "http_error" if answer.status else answer.body
             answer = await self._deliver(envelope, attempt or None, reason)
             if answer.accepted or answer.headers.get("x-slack-no-retry") == "1":
                 break
+            await asyncio.sleep(self.retry_pause)
         return answer
 
     async def _deliver(self, envelope: Json, retry_num: int | None, reason: str, **sent: Any) -> Answer:

@@ -101,7 +101,10 @@ class Links(Workspace):
         """An envelope to one connection after the other until one acknowledges it."""
         reason: str = "timeout" if first else ""
         for attempt in range(first, first + retries + 1):
-            await self.until(lambda: self.links, self.connect_seconds)
+            try:
+                await self.until(lambda: self.links, self.connect_seconds)
+            except TimeoutError:
+                return "no_connection"
             self._turn += 1
             link = self.links[self._turn % len(self.links)]
             envelope = {"envelope_id": self.number("envelope-"), "type": kind, "payload": payload}

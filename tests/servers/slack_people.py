@@ -49,6 +49,7 @@ class People(Deliveries):
         thread_ts: str | None = None,
         files: Sequence[Json] | None = None,
         order: Sequence[str] | None = None,
+        until_accepted: bool = False,
     ) -> Said:
         """Somebody writes. `order` are the events that tell of it; usually `message`, and `app_mention` with a mention."""
         message = Message(channel, self.stamp(), user, text, thread_ts=thread_ts, files=[*files] if files else [])
@@ -56,7 +57,8 @@ class People(Deliveries):
         message.bot_id = f"B{user[1:]}" if user in self.users and self.users[user].is_bot else None
         self.files |= {one["id"]: one for one in files or []}
         self.store(message)
-        return Said(message.ts, [await self.deliver(one) for one in self._told(message, order)])
+        deliver = self.deliver_until_accepted if until_accepted else self.deliver
+        return Said(message.ts, [await deliver(one) for one in self._told(message, order)])
 
     def _told(self, message: Message, order: Sequence[str] | None) -> list[Json]:
         channel = self.channels[message.channel]
@@ -72,6 +74,8 @@ class People(Deliveries):
         known = self.users.get(message.user)
         if known and known.team_id != self.team_id:
             event |= {"user_team": known.team_id, "source_team": known.team_id}
+        if message.subtype == "file_share":
+            return {name: value for name, value in event.items() if name != "team"} | {"upload": False, "display_as_bot": False}
         return event | ({} if message.bot_id else {"client_msg_id": f"client-{message.ts}"})
 
     @staticmethod
@@ -177,7 +181,10 @@ class People(Deliveries):
         more = {"callback_id": callback_id, "action_ts": self.stamp(), "message_ts": ts, "message": self.wire(message)}
         more |= {"channel": self.place(channel), "trigger_id": self.new_trigger(user)}
         hook = self.new_hook(user, channel, message)
-        return await self.interact(self.interaction("message_action", user, response_url=hook, **more))
+        payload = self.interaction("message_action", user, response_url=hook, **more)
+        payload["user"].pop("username")
+        payload.pop("api_app_id")
+        return await self.interact(payload)
 
     async def submit(self, user: str, view_id: str, values: Json) -> Answer:
         """Somebody submits a modal; `values` by block_id or action_id. What the app answers is done to it."""
@@ -253,6 +260,7 @@ class People(Deliveries):
         message.arguments = said
         if said.get("response_type") == "in_channel":
             self.store(message)
+            self.tell(event_of(self, self.channels[message.channel], message))
         else:
             message.ephemeral_for, message.at = user, self.clock()
             self.ephemerals.append(message)

@@ -249,8 +249,8 @@ class Workspace:
 
     def bot_profile(self) -> Json:
         """The app as it stands beside its messages."""
-        about = {"id": self.bot_id, "app_id": self.app_id, "user_id": self.bot_user, "name": self.users[self.bot_user].name}
-        return about | {"deleted": False, "team_id": self.team_id}
+        name = self.users[self.bot_user].name
+        return {"id": self.bot_id, "app_id": self.app_id, "name": name, "deleted": False, "team_id": self.team_id}
 
     def wire(self, message: Message, metadata: bool = False) -> Json:
         """A message as the API and the events show it."""
