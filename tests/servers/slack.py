@@ -10,10 +10,8 @@ import argparse
 import asyncio
 import base64
 import json
-import random
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -23,11 +21,12 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from tests.servers.chat import QuietServer, Resettable, listening
 from tests.servers.slack_api import answer
+from tests.servers.slack_faults import Call, Faults
 from tests.servers.slack_people import People
 from tests.servers.slack_state import Json, SlackError
 
@@ -36,61 +35,16 @@ _CONTROLS = "say edit unfurl remove react join stop uninstall press press_in_vie
 
 
 @dataclass(eq=False)
-class Call:
-    """One call of the Web API; `outcome` is ok, the error, or the fault it met."""
-
-    method: str
-    arguments: Json
-    token: str | None
-    at: float
-    outcome: str = "open"
-    answer: Json = field(default_factory=dict)
-
-
-@dataclass(eq=False)
-class _Fault:
-    kind: str
-    times: int
-    retry_after: int
-
-
-@dataclass(eq=False)
-class Gate:
-    """Where the calls of one method wait; `waiting` of them do."""
-
-    after: bool
-    waiting: int = 0
-    opened: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def release(self) -> None:
-        """Let them through."""
-        self.opened.set()
-
-
-@dataclass(eq=False)
-class SlackPlatform(People):
-    """`async with SlackPlatform(events_url=...) as server:` serves on `server.url`; clients use `base_url=f"{server.url}/api/"`.
-
-    `reset` is the probability that a message is posted and its connection then broken off without an answer, `limit` that it is
-    refused with 429 and not posted.
-    """
+class SlackPlatform(People, Faults):
+    """`async with SlackPlatform(events_url=...) as server:` serves on `server.url`; clients use `base_url=f"{server.url}/api/"`."""
 
     port: int = 0
-    seed: int = 0
-    reset: float = 0.0
-    limit: float = 0.0
-    retry_after: int = 1  # seconds, with `limit`
-    posts: tuple[str, ...] = ("chat.postMessage",)  # the methods that `reset` and `limit` are about
-    calls: list[Call] = field(default_factory=list)
-    _faults: dict[str, list[_Fault]] = field(default_factory=dict)
-    _gates: dict[str, Gate] = field(default_factory=dict)
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
         listener = listening(self.port)
         self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._dice = random.Random(self.seed)
         self._file = self.log.open("a", encoding="utf-8") if self.log else None
         self._client = httpx.AsyncClient(timeout=None, trust_env=False, verify=False)
         options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "timeout_graceful_shutdown": 2}
@@ -102,8 +56,7 @@ class SlackPlatform(People):
         return self  # connections wait in the listener until it accepts
 
     async def __aexit__(self, *_: object) -> None:
-        for gate in self._gates.values():
-            gate.release()
+        self.release_all()
         for task in (tasks := list(self._tasks)):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -119,31 +72,6 @@ class SlackPlatform(People):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def count(self, method: str) -> int:
-        """How often a method has been called."""
-        return len(self.called(method))
-
-    def called(self, method: str) -> list[Call]:
-        """The calls of a method."""
-        return [one for one in self.calls if one.method == method]
-
-    def fail(self, method: str, times: int = 1, kind: str = "500_before", retry_after: int = 1) -> None:
-        """The next calls of a method, or of `*`, fail.
-
-        `kind` is reset_before, reset_after_accept, 500_before, 500_after_accept, 429, html, or error:<what Slack says>.
-        """
-        self._faults.setdefault(method, []).append(_Fault(kind, times, retry_after))
-
-    @contextmanager
-    def hold(self, method: str, after: bool = False) -> Iterator[Gate]:
-        """Calls of a method wait inside, before they do anything or, with `after`, before they answer."""
-        self._gates[method] = gate = Gate(after)
-        try:
-            yield gate
-        finally:
-            gate.release()
-            self._gates.pop(method)
-
     def _app(self) -> Starlette:
         routes = [
             Route("/api/{method}", self._api, methods=["GET", "POST"]),
@@ -157,18 +85,21 @@ class SlackPlatform(People):
 
     async def _api(self, request: Request) -> Response:
         method = request.path_params["method"]
-        token, arguments = await _asked(request)
+        try:
+            token, arguments = await _asked(request)
+        except ValueError:
+            return JSONResponse({"ok": False, "error": "json_not_object"})
         call = Call(method, arguments, token, self.clock())
         self.calls.append(call)
         self.changed()
-        await self._wait(method, after=False)
-        fault = self._fault(method)
-        if refused := self._refused(request, call, fault):
+        await self.wait_at(method, after=False)
+        fault = self.next_fault(method)
+        if refused := self.refused(request, call, fault):
             return refused
         said = answer(self, method, arguments, token)
         call.outcome, call.answer = said.get("error", "ok"), said
         self._tell_own()
-        await self._wait(method, after=True)
+        await self.wait_at(method, after=True)
         self.changed()
         if fault and fault.kind == "500_after_accept":
             return PlainTextResponse("Internal Server Error", 500)
@@ -178,44 +109,6 @@ class SlackPlatform(People):
             said |= {"warning": "missing_charset"}
             said["response_metadata"] = said.get("response_metadata", {}) | {"warnings": ["missing_charset"]}
         return JSONResponse(said, headers={"x-oauth-scopes": self.scopes})
-
-    async def _wait(self, method: str, after: bool) -> None:
-        gate = self._gates.get(method)
-        if gate is None or gate.after != after:
-            return
-        gate.waiting += 1
-        self.changed()
-        await gate.opened.wait()
-        gate.waiting -= 1
-
-    def _fault(self, method: str) -> _Fault | None:
-        """The next of the script, or one by chance."""
-        for planned in (self._faults.get(method), self._faults.get("*")):
-            if planned:
-                planned[0].times -= 1
-                return planned.pop(0) if planned[0].times <= 0 else planned[0]
-        if method in self.posts:
-            limited, broken = self._dice.random() < self.limit, self._dice.random() < self.reset
-            if limited or broken:
-                return _Fault("429" if limited else "reset_after_accept", 1, self.retry_after)
-        return None
-
-    def _refused(self, request: Request, call: Call, fault: _Fault | None) -> Response | None:
-        """What is said instead of doing it."""
-        if fault is None or fault.kind in ("reset_after_accept", "500_after_accept"):
-            return None
-        call.outcome = fault.kind
-        if fault.kind == "429":
-            return JSONResponse({"ok": False, "error": "ratelimited"}, 429, headers={"Retry-After": str(fault.retry_after)})
-        if fault.kind == "500_before":
-            return PlainTextResponse("Internal Server Error", 500)
-        if fault.kind == "html":
-            return HTMLResponse("<!doctype html><title>Slack is down for maintenance</title>")
-        if fault.kind.startswith("error:"):
-            return JSONResponse({"ok": False, "error": fault.kind.removeprefix("error:")})
-        assert fault.kind == "reset_before", fault.kind
-        request.state.connection.reset()
-        return Response()
 
     def _tell_own(self) -> None:
         while self._echoes:
@@ -255,13 +148,16 @@ async def _asked(request: Request) -> tuple[str | None, Json]:
     arguments: Json = dict(request.query_params)
     body = (await request.body()).decode()
     if request.headers.get("content-type", "").startswith("application/json"):
-        given = {name: value for name, value in (json.loads(body) if body else {}).items() if name != "token"}
+        if not isinstance(given := json.loads(body or "{}"), dict):
+            raise ValueError("no object")
+        given.pop("token", None)
     else:
         given = dict(parse_qsl(body, keep_blank_values=True))
     arguments |= given
     for name in _ENCODED:
         if isinstance(arguments.get(name), str) and arguments[name][:1] in ("[", "{"):
-            arguments[name] = json.loads(arguments[name])
+            with suppress(ValueError):  # then the method says what it thinks of it
+                arguments[name] = json.loads(arguments[name])
     token = arguments.pop("token", None)
     scheme, _, held = request.headers.get("authorization", "").partition(" ")
     if scheme == "Bearer":
@@ -279,6 +175,7 @@ def _parsed() -> SlackPlatform:
     parser.add_argument("--limit", type=float, default=0.0)
     parser.add_argument("--events-url", default="")
     parser.add_argument("--retry-pause", type=float, default=0.0, help="seconds between deliveries of an event until it is accepted")
+    parser.add_argument("--refresh-every", type=float, help="seconds after which the oldest connection of Socket Mode is renewed")
     parser.add_argument("--echo-own", action="store_true", help="tell the app of its own messages")
     parser.add_argument("--transport", choices=("http", "socket"), default="http")
     parser.add_argument("--log", type=Path, help="append what becomes of every message of the bot as a line of JSON")

@@ -60,7 +60,7 @@ def flag(arguments: Json, name: str, default: bool = False) -> bool:
 
 def channel_of(space: Workspace, name: Any, joined: bool = True) -> Channel:
     """A conversation the bot may see, by id or #name."""
-    known = space.channels.get(name) or next((one for one in space.channels.values() if one.name and f"#{one.name}" == name), None)
+    known = space.channels.get(str(name)) or next((one for one in space.channels.values() if one.name and f"#{one.name}" == name), None)
     if known is None or (known.kind != "channel" and space.bot_user not in known.members):
         raise SlackError("channel_not_found")
     if joined and space.bot_user not in known.members:
@@ -80,8 +80,8 @@ def direct(space: Workspace, users: list[str]) -> Channel:
 
 
 def _writable(space: Workspace, name: Any) -> Channel:
-    if name in space.users and name != space.bot_user:
-        return direct(space, [name])
+    if str(name) in space.users and name != space.bot_user:
+        return direct(space, [str(name)])
     channel = channel_of(space, name)
     if channel.archived:
         raise SlackError("is_archived")

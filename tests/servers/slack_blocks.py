@@ -81,8 +81,8 @@ class _Limits:
         self.string(value.get("alt_text"), f"{path}/alt_text", 2000)
 
     def block(self, value: Json, path: str) -> None:
-        kind = value.get("type", "")
-        check = getattr(self, f"_block_{kind}", None) if kind.isidentifier() else None
+        kind = value.get("type")
+        check = getattr(self, f"_block_{kind}", None)
         if check:
             check(value, path)
         elif kind not in _ELSE:
@@ -137,6 +137,8 @@ class _Limits:
 
 def checked_blocks(blocks: Any, most: int = 50) -> list[Json]:
     """The blocks of a message as they are kept, or `invalid_blocks` with every breach."""
+    if not isinstance(blocks, list):
+        raise SlackError("invalid_blocks_format")
     limits = _Limits()
     limits.blocks(blocks, most)
     if limits.breaches:

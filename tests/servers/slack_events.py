@@ -58,7 +58,12 @@ class Deliveries(Links):
         channel = self.channels.get(where) if isinstance(where, str) else None
         who = {"enterprise_id": None, "team_id": self.team_id, "user_id": self.bot_user, "is_bot": True, "is_enterprise_install": False}
         shared = bool(channel and channel.is_ext_shared)
-        about = {"token": self.verification_token, "team_id": self.team_id, "context_team_id": self.team_id, "context_enterprise_id": None}
+        about: Json = {
+            "token": self.verification_token,
+            "team_id": self.team_id,
+            "context_team_id": self.team_id,
+            "context_enterprise_id": None,
+        }
         about |= {"api_app_id": self.app_id, "event": event, "type": "event_callback", "event_id": event_id or self.number("Ev0")}
         about |= {"event_time": int(self.clock()), "authorizations": [who], "is_ext_shared_channel": shared}
         return about | {"event_context": f"4-{channel.id if channel else self.app_id}"}
@@ -141,7 +146,7 @@ class Deliveries(Links):
         """What every interaction begins with."""
         known = self.users[user]
         who = {"id": user, "username": known.name, "name": known.name, "team_id": known.team_id}
-        about = {"type": kind, "user": who, "team": {"id": self.team_id, "domain": "team"}, "enterprise": None}
+        about: Json = {"type": kind, "user": who, "team": {"id": self.team_id, "domain": "team"}, "enterprise": None}
         about |= {"api_app_id": self.app_id, "token": self.verification_token, "is_enterprise_install": False}
         return about | more
 

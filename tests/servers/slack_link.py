@@ -107,7 +107,7 @@ class Links(Workspace):
                 return "no_connection"
             self._turn += 1
             link = self.links[self._turn % len(self.links)]
-            envelope = {"envelope_id": self.number("envelope-"), "type": kind, "payload": payload}
+            envelope: Json = {"envelope_id": self.number("envelope-"), "type": kind, "payload": payload}
             envelope["accepts_response_payload"] = kind != "events_api"
             if kind == "events_api":
                 envelope |= {"retry_attempt": attempt, "retry_reason": reason}

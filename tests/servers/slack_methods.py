@@ -63,14 +63,16 @@ def open_conversation(space: Workspace, arguments: Json) -> Json:
 def _page(space: Workspace, arguments: Json, found: Iterable[Message], always: Iterable[Message] = ()) -> Json:
     """Those between `oldest` and `latest`, a page of them from `cursor` on."""
     oldest, latest = float(arguments.get("oldest") or 0), float(arguments.get("latest") or "inf")
-    inclusive, limit = flag(arguments, "inclusive"), int(arguments.get("limit") or 100)
+    inclusive, limit = flag(arguments, "inclusive"), str(arguments.get("limit") or 100)
+    if not limit.isdigit() or int(limit) > 1000:
+        raise SlackError("invalid_limit")
     meant = [one for one in found if oldest < float(one.ts) < latest or (inclusive and float(one.ts) in (oldest, latest))]
     start = int(str(arguments.get("cursor") or "next:0").removeprefix("next:"))
     metadata = flag(arguments, "include_all_metadata")
-    shown = [space.wire(one, metadata) for one in [*always, *meant[start : start + limit]]]
-    if len(meant) <= start + limit:
+    shown = [space.wire(one, metadata) for one in [*always, *meant[start : start + int(limit)]]]
+    if len(meant) <= start + int(limit):
         return {"messages": shown, "has_more": False}
-    return {"messages": shown, "has_more": True, "response_metadata": {"next_cursor": f"next:{start + limit}"}}
+    return {"messages": shown, "has_more": True, "response_metadata": {"next_cursor": f"next:{start + int(limit)}"}}
 
 
 @method("conversations.replies", "channel", "ts")

@@ -188,7 +188,7 @@ class People(Deliveries):
 
     async def submit(self, user: str, view_id: str, values: Json) -> Answer:
         """Somebody submits a modal; `values` by block_id or action_id. What the app answers is done to it."""
-        view, state = self.views[view_id], {}
+        view, state = self.views[view_id], Json()
         for block, element in interactive(view.content["blocks"]):
             name = next((one for one in (element["action_id"], block["block_id"]) if one in values), None)
             initial = element.get("initial_value") or (element.get("initial_option") or {}).get("value")

@@ -85,6 +85,15 @@ async def test_a_token_is_asked_for_and_known(server: SlackPlatform, client: Asy
     assert await refused(client.auth_test()) == "token_revoked"
 
 
+async def test_what_is_no_json_is_refused(server: SlackPlatform, client: AsyncWebClient) -> None:
+    headers = {"Authorization": f"Bearer {server.bot_token}", "Content-Type": "application/json"}
+    async with httpx.AsyncClient() as http:
+        for body in ("{", "[]"):
+            said = await http.post(f"{server.url}/api/chat.postMessage", content=body, headers=headers)
+            assert said.json()["error"] == "json_not_object"
+    assert await refused(client.chat_postMessage(channel=C, text="x", blocks="[{")) == "invalid_blocks_format"
+
+
 async def test_an_unknown_method_is_said_to_be_unknown(client: AsyncWebClient) -> None:
     assert await refused(client.api_call("chat.shout")) == "unknown_method"
 
