@@ -68,7 +68,7 @@ class ChatServer:
     async def __aenter__(self) -> Self:
         listener = self._listen()
         options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "timeout_graceful_shutdown": 2}
-        self._server = _Server(uvicorn.Config(self._app(), http=_Resettable, **options))
+        self._server = QuietServer(uvicorn.Config(self._app(), http=Resettable, **options))
         self._task = asyncio.create_task(self._server.serve([listener]))
         return self  # connections wait in the listener until it accepts
 
@@ -79,9 +79,7 @@ class ChatServer:
             self._file.close()
 
     def _listen(self) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", self.port))
-        # asyncio leaves sockets of `create_server` with Nagle's algorithm on: 44 ms a request instead of 2.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener = listening(self.port)
         self.port = listener.getsockname()[1]
         self._dice = random.Random(self.seed)
         if self.log:
@@ -133,7 +131,15 @@ class ChatServer:
         return next((one for one in self.messages if (one.channel, one.thread, one.key) == (channel, thread, key)), None)
 
 
-class _Resettable(H11Protocol):
+def listening(port: int) -> socket.socket:
+    """A listener on loopback."""
+    listener = socket.create_server(("127.0.0.1", port))
+    # asyncio leaves sockets of `create_server` with Nagle's algorithm on: 44 ms a request instead of 2.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+class Resettable(H11Protocol):
     """Hands itself to the request, which may break its connection off."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -146,7 +152,7 @@ class _Resettable(H11Protocol):
         self.transport.abort()
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """Leaves the signals of the process alone."""
 
     @contextmanager
