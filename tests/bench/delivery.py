@@ -49,6 +49,7 @@ class Trial:
     reset: float = 0.05
     limit: float = 0.03
     broken: str = "none"
+    knowledge: str = ""  # folder of published snapshots that every message is looked up in; empty: none
     finished: int = 0  # messages answered long ago that fill the tables
     seed: int = 7
 
@@ -74,7 +75,7 @@ class Team:
 
     def __init__(self, trial: Trial, *arguments: str) -> None:
         self._context = quick_to_start()
-        self._arguments = (*arguments, trial.broken)
+        self._arguments = (*arguments, trial.broken, trial.knowledge)
         self._dice = random.Random(trial.seed)
         self._trial = trial
         self.kills = 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
+from dataclasses import replace
+from pathlib import Path
 
 from core.delivery import courier, worker
 from core.delivery.courier import Courier
@@ -14,8 +17,13 @@ from core.ports import ChatAdapter, Delivery
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.inbox import SqlInbox
+from core.storage.knowledge_store import SqlKnowledgeStore
 from core.storage.outbox import SqlOutbox
+from retrieval.retriever import SnapshotRetriever
+from tests.retrieval.simple import KNOWLEDGE, TOPICS, WordEmbedder
 from tests.servers.chat_adapter import HttpChatAdapter
+
+logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 3.0  # a minute in service; here so that takeovers happen within the trial
 BREAKAGES = ("none", "fencing", "look")  # what may be left out, to show that the trial notices
@@ -30,6 +38,18 @@ class Echo:
 
     def apology(self) -> Reply:
         return _reply("Sorry.")
+
+
+class LookingUp(Echo):
+    """Looks every message up in the served snapshot too, and says in the lineage which one that was."""
+
+    def __init__(self, retriever: SnapshotRetriever) -> None:
+        self._retriever = retriever
+
+    async def reply(self, message: InboundMessage, history: tuple[Exchange, ...] = (), preview: object = None) -> Reply:
+        found = await self._retriever.retrieve(f"How does the {TOPICS[len(message.text) % len(TOPICS)]} work?")
+        reply = await super().reply(message)
+        return replace(reply, hits=found.hits, lineage=replace(reply.lineage, index=found.index_version))
 
 
 class ForgetfulAdapter(HttpChatAdapter):
@@ -53,19 +73,23 @@ class UnfencedInbox(SqlInbox):
         return await super().finish(claim, reply)  # type: ignore[arg-type]
 
 
-def run(database_url: str, chat_url: str, broken: str) -> None:
+def run(database_url: str, chat_url: str, broken: str, knowledge: str = "") -> None:
     """Work until killed."""
-    asyncio.run(_work(database_url, chat_url, broken))
+    asyncio.run(_work(database_url, chat_url, broken, knowledge))
 
 
-async def _work(database_url: str, chat_url: str, broken: str) -> None:
+async def _work(database_url: str, chat_url: str, broken: str, knowledge: str) -> None:
     database, accepted, finished = Database(database_url), Bell(), Bell()
     inbox = UnfencedInbox(database) if broken == "fencing" else SqlInbox(database)
     adapter: ChatAdapter = ForgetfulAdapter(chat_url) if broken == "look" else HttpChatAdapter(chat_url)
     worker_terms = worker.Terms(lease=LEASE_SECONDS, renew=LEASE_SECONDS / 4, max_attempts=1000, at_once=8)
     courier_terms = courier.Terms(lease=LEASE_SECONDS, call=LEASE_SECONDS / 3, max_attempts=1000, at_once=8, longest_delay=1)
+    retriever = SnapshotRetriever(SqlKnowledgeStore(database), Path(knowledge), KNOWLEDGE, WordEmbedder)
     async with asyncio.TaskGroup() as tasks:
-        answering = Worker(inbox, SqlConversationLog(database), Echo(), adapter.preview, accepted, finished, worker_terms)
+        if knowledge:
+            tasks.create_task(retriever.watch(0.5, lambda error: logger.warning("%s", error)))
+        dialogue = LookingUp(retriever) if knowledge else Echo()
+        answering = Worker(inbox, SqlConversationLog(database), dialogue, adapter.preview, accepted, finished, worker_terms)
         tasks.create_task(answering.run())
         tasks.create_task(Courier(SqlOutbox(database), {adapter.platform: adapter}, finished, courier_terms).run())
 

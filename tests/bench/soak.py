@@ -1,26 +1,37 @@
-"""Long service: messages all the time, the database restarted again and again; memory must stay flat and nothing be lost.
+"""Long service: messages all the time, the database restarted and the knowledge exchanged again and again.
 
-make bench-soak ARGS="--seconds 600 --restart-every 60"
+Memory must stay flat and nothing be lost, said twice or out of order.
+
+make bench-soak ARGS="--seconds 600 --restart-every 60 --reload-every 20"
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
+import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import psutil
 from rich.console import Console
+from sqlalchemy import select
 
 from core.domain import Actor, Address, InboundMessage
 from core.errors import StorageError
 from core.storage.database import Database
 from core.storage.inbox import SqlInbox
+from core.storage.knowledge_store import SqlKnowledgeStore
+from core.storage.tables import turns
+from retrieval import ingest
 from tests.bench.delivery import Team, Trial, until_answered, verdict
+from tests.retrieval.simple import KNOWLEDGE, TOPICS, WordEmbedder, faq
 from tests.servers.chat import ChatServer
 from tests.servers.postgres import PostgresServer
 
@@ -28,25 +39,56 @@ Memory: TypeAlias = list[tuple[float, float]]  # (seconds since the start, MiB)
 WARM_UP_SHARE = 0.2  # of the time, before memory is compared
 
 
-async def soak(seconds: float, per_second: float, restart_every: float, trial: Trial) -> dict[str, Any]:
-    """Return the verdict over every message, restarts, and how much the workers grew after warm-up."""
+async def soak(seconds: float, per_second: float, restart_every: float, reload_every: float, trial: Trial) -> dict[str, Any]:
+    """Return the verdict over every message, restarts, exchanges that workers followed, and how much they grew after warm-up."""
     postgres = PostgresServer()
     await asyncio.to_thread(postgres.start)
     try:
         url = postgres.new_database()
         database = Database(url)
         await database.upgrade()
+        versions = await _published(database, Path(trial.knowledge))
         async with ChatServer(seed=trial.seed, reset=trial.reset, limit=trial.limit) as server, Team(trial, url, server.url) as team:
             box = SqlInbox(database)
             restarts = asyncio.create_task(_restart(postgres, restart_every, seconds))
+            reloads = asyncio.create_task(_reload(database, versions, reload_every))
             accepted, memory = await _feed(box, team, seconds, per_second)
             count = await restarts
+            reloads.cancel()
+            await asyncio.wait([reloads])
             complete = await until_answered(box)
             said = [(message.thread, line, message.at) for message in server.messages for line in message.text.split("\n")]
+        followed = await _followed(database)
         await database.close()
     finally:
         await asyncio.to_thread(postgres.stop)
-    return verdict(accepted, said) | {"restarts": count, "complete": complete} | _growth(memory)
+    return verdict(accepted, said) | {"restarts": count, "reloads": followed, "complete": complete} | _growth(memory)
+
+
+async def _published(database: Database, folder: Path) -> tuple[str, ...]:
+    """Publish two snapshots that differ, and return their versions."""
+    store = SqlKnowledgeStore(database)
+    versions = []
+    for answer in ("The first answer.", "The second answer."):
+        await store.replace_source(KNOWLEDGE, "soak", [faq(topic, answer) for topic in TOPICS], keep_missing=lambda: False)
+        versions.append((await ingest.publish(store, folder, KNOWLEDGE, WordEmbedder(), "soak", lambda step, done, total: None)).version)
+    return tuple(versions)
+
+
+async def _reload(database: Database, versions: tuple[str, ...], every: float) -> None:
+    store = SqlKnowledgeStore(database)
+    for version in itertools.cycle(versions):
+        await asyncio.sleep(every)
+        with suppress(StorageError):  # it is being restarted: the next exchange comes soon
+            await store.activate(KNOWLEDGE, version, actor="soak")
+
+
+async def _followed(database: Database) -> int:
+    """How often the snapshot that answers changed, in the order of the answers."""
+    async with database.read() as connection:
+        lineages = (await connection.execute(select(turns.c.lineage).order_by(turns.c.answered_at))).scalars().all()
+    served = [lineage["index"] for lineage in lineages if lineage["index"]]
+    return sum(before != after for before, after in itertools.pairwise(served))
 
 
 async def _feed(box: SqlInbox, team: Team, seconds: float, per_second: float) -> tuple[dict[tuple[str, str], float], Memory]:
@@ -100,10 +142,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--per-second", type=float, default=5)
     parser.add_argument("--restart-every", type=float, default=60)
+    parser.add_argument("--reload-every", type=float, default=20)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
-    trial = replace(Trial(), workers=asked.workers, kill_every=None)
-    figures = asyncio.run(soak(asked.seconds, asked.per_second, asked.restart_every, trial))
+    with tempfile.TemporaryDirectory() as folder:
+        trial = replace(Trial(), workers=asked.workers, kill_every=None, knowledge=folder)
+        figures = asyncio.run(soak(asked.seconds, asked.per_second, asked.restart_every, asked.reload_every, trial))
     for name, value in figures.items():
         print(f"{name:<16} {value}")
     print(json.dumps(figures | {"database": "postgresql", "seconds": asked.seconds, "cpus": os.cpu_count(), "seed": trial.seed}))
