@@ -21,7 +21,7 @@ from core.domain import Actor, Address, Decision, InboundMessage, Lineage, Reaso
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database, newest_revision
 from core.storage.inbox import SqlInbox
-from core.storage.tables import metadata
+from core.storage.staff_tables import metadata  # all tables: those of staff hang on the others
 
 FOLDER = Path(migrations.__file__).parent
 FILES = sorted((FOLDER / "versions").glob("*.py"))

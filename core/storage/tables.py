@@ -38,6 +38,7 @@ _WAITS = "state IN ('new', 'claimed')"
 TOLD = "reason IN ('too_many', 'nothing_to_read') AND decision <> 'silent'"
 USED_TOKENS = "prompt_tokens > 0"
 IS_NOTICE = "turn_id IS NULL"
+_REFERRED = "reference IS NOT NULL"
 _UNDELIVERED = "state IN ('pending', 'sending', 'uncertain')"
 
 
@@ -169,6 +170,7 @@ turns = Table(
         sqlite_where=text(USED_TOKENS),
         postgresql_where=text(USED_TOKENS),
     ),
+    Index("turns_by_actor", "actor_id", "asked_at"),
 )
 
 inbox = Table(
@@ -226,6 +228,7 @@ outbox = Table(
     UniqueConstraint("turn_id", "part", name="one_row_per_part"),
     UniqueConstraint("key", name="one_row_per_key"),
     Index("outbox_due", "due_at", sqlite_where=text(_UNDELIVERED), postgresql_where=text(_UNDELIVERED)),
+    Index("outbox_by_reference", "reference", sqlite_where=text(_REFERRED), postgresql_where=text(_REFERRED)),
     Index("outbox_notices", "conversation_id", sqlite_where=text(IS_NOTICE), postgresql_where=text(IS_NOTICE)),
     Index("outbox_order", "conversation_id", "outbox_id", sqlite_where=text(_UNDELIVERED), postgresql_where=text(_UNDELIVERED)),
 )
