@@ -1,0 +1,167 @@
+"""Slack, seen from inside: replies, drafts and alerts go out, each once, and what is uncertain is looked up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.slack import blocks
+from bot.slack.blocks import Message
+from bot.slack.client import SlackRefusedError
+from bot.slack.live import REPLY_EVENT, LivePreviews
+from bot.slack.workspaces import Workspace, Workspaces
+from core.domain import Action, Address, InboundMessage
+from core.errors import DeliveryError, RefusedError
+from core.ports import Delivery
+from core.previews import Previews
+from core.review import TurnBook
+from core.vault import Vault
+
+logger = logging.getLogger(__name__)
+
+PLATFORM = "slack"
+PRIVATE = "private-"  # begins the thread of a conversation that only one person sees
+LOOK_BACK = 200  # messages of a thread; a lost reply is one of the last
+# Never a preview of a link, never a ping that was not meant.
+_QUIET = {"unfurl_links": False, "unfurl_media": False, "parse": "none", "link_names": False, "mrkdwn": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the adapter reads and writes."""
+
+    turns: TurnBook
+    previews: Previews
+    vault: Vault
+    texts: Callable[[tuple[str, ...]], Awaitable[tuple[str, ...]]]  # passage ids -> their texts as they are served
+
+
+class SlackAdapter:
+    """`ChatAdapter` of Slack."""
+
+    platform = PLATFORM
+
+    def __init__(self, workspaces: Workspaces, stores: Stores, live: LivePreviews, staff_channel: str = "") -> None:
+        """`staff_channel` gets drafts and alerts; without one drafts are refused and alerts are not sent."""
+        self._workspaces = workspaces
+        self._stores = stores
+        self._live = live
+        self._staff_channel = staff_channel
+
+    async def send(self, delivery: Delivery) -> str:
+        """See `ChatAdapter.send`."""
+        workspace = await self._workspace(delivery.address)
+        if delivery.action in (Action.DRAFT, Action.ALERT):
+            return await self._tell_staff(workspace, delivery)
+        if delivery.address.thread_id.startswith(PRIVATE):
+            return await self._answer_privately(workspace, delivery)
+        message = blocks.render(delivery, await self._cited(delivery))
+        if delivery.action is Action.REPLY and (shown := await self._live.finish(workspace, delivery.address)) is not None:
+            return await self._replace(workspace, delivery, message, shown)
+        return await self._post(workspace, delivery, message, delivery.address.channel_id, delivery.address.thread_id)
+
+    async def find(self, delivery: Delivery) -> str | None:
+        """See `ChatAdapter.find`: read the thread back and look for our key."""
+        address = delivery.address
+        if address.thread_id.startswith(PRIVATE):
+            return None  # only the one who asked can see whether it is there; better twice to one person than never
+        workspace = await self._workspace(address)
+        if delivery.action in (Action.DRAFT, Action.ALERT):
+            since = f"{delivery.asked_at.timestamp() - 60:.6f}"
+            read = await workspace.client.ask("conversations.history", channel=self._staff_channel, oldest=since, **_WITH_METADATA)
+            return _found(read, self._staff_channel, delivery.key)
+        read = await workspace.client.ask("conversations.replies", channel=address.channel_id, ts=address.thread_id, **_WITH_METADATA)
+        return _found(read, address.channel_id, delivery.key)
+
+    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
+        """See `ChatAdapter.preview`."""
+        if not message.address.thread_id.startswith(PRIVATE):
+            self._live.show(await self._workspace(message.address), message, attempt, text)
+
+    async def _workspace(self, address: Address) -> Workspace:
+        workspace = await self._workspaces.workspace(address.workspace_id)
+        if workspace is None:
+            raise RefusedError(f"Frontdesk is not installed in the Slack workspace {address.workspace_id}.")
+        return workspace
+
+    async def _cited(self, delivery: Delivery) -> tuple[str, ...]:
+        """The texts of the sources: links that stand in them may be live."""
+        return await self._stores.texts(tuple(citation.passage_id for citation in delivery.reply.citations))
+
+    async def _replace(self, workspace: Workspace, delivery: Delivery, message: Message, shown: str) -> str:
+        """Put the reply in the place of its preview; where that is gone, post it."""
+        channel, _, ts = shown.partition("/")
+        try:
+            await workspace.client.call("chat.update", channel=channel, ts=ts, **_content(delivery, message))
+        except SlackRefusedError as error:
+            logger.info("the preview cannot be replaced (%s), the reply is posted", error.code)
+            await self._live.take_away(workspace, delivery.address)
+            return await self._post(workspace, delivery, message, delivery.address.channel_id, delivery.address.thread_id)
+        await self._stores.previews.end(delivery.address)
+        return shown
+
+    async def _tell_staff(self, workspace: Workspace, delivery: Delivery) -> str:
+        if not self._staff_channel:
+            raise RefusedError("No staff channel is set (slack.staff_channel): drafts and alerts have nowhere to go.")
+        turn = await self._stores.turns.turn(delivery.turn_id)
+        question = turn.question if turn else ""
+        link = await self._permalink(workspace, delivery.address)
+        if delivery.action is Action.DRAFT:
+            message = blocks.draft(delivery, question, link, await self._cited(delivery))
+        else:
+            message = blocks.alert(delivery, question, link)
+        return await self._post(workspace, delivery, message, self._staff_channel, None)
+
+    async def _permalink(self, workspace: Workspace, address: Address) -> str:
+        try:
+            told = await workspace.client.ask("chat.getPermalink", channel=address.channel_id, message_ts=address.thread_id)
+        except DeliveryError as error:
+            logger.info("an alert goes out without a link: %s", error)
+            return ""
+        return str(told.get("permalink", ""))
+
+    async def _answer_privately(self, workspace: Workspace, delivery: Delivery) -> str:
+        """Answer a slash command where only the one who asked sees it; Slack gives half an hour for that."""
+        url = await self._stores.vault.get(route_of(delivery.address))
+        if url is None:
+            raise RefusedError("The half hour in which Slack takes a private answer is over.")
+        message = blocks.private(delivery, await self._cited(delivery))
+        await workspace.client.respond(url.decode(), {"response_type": "ephemeral", "replace_original": False} | message._asdict())
+        return delivery.key
+
+    async def _post(self, workspace: Workspace, delivery: Delivery, message: Message, channel: str, thread_ts: str | None) -> str:
+        content = _content(delivery, message)
+        try:
+            told = await workspace.client.call("chat.postMessage", channel=channel, thread_ts=thread_ts, **content, **_QUIET)
+        except SlackRefusedError as error:
+            if not error.code.startswith("invalid_blocks"):
+                raise
+            logger.error("Slack refuses the layout of reply %s, it is sent as plain text: %s", delivery.key, error)
+            del content["blocks"]
+            told = await workspace.client.call("chat.postMessage", channel=channel, thread_ts=thread_ts, **content, **_QUIET)
+        return f"{told['channel']}/{told['ts']}"
+
+
+_WITH_METADATA: Mapping[str, Any] = {"limit": LOOK_BACK, "include_all_metadata": True}
+
+
+def route_of(address: Address) -> str:
+    """Return the name under which the way back to a private conversation is kept."""
+    return f"slack-route:{address.workspace_id}:{address.channel_id}:{address.thread_id}"
+
+
+def _content(delivery: Delivery, message: Message) -> dict[str, Any]:
+    metadata = {"event_type": REPLY_EVENT, "event_payload": {"key": delivery.key}}
+    return {"text": message.text, "blocks": message.blocks, "metadata": metadata}
+
+
+def _found(read: Mapping[str, Any], channel: str, key: str) -> str | None:
+    """The reference of the message that carries `key`, in its metadata or in the name of a block."""
+    for message in read.get("messages", ()):
+        payload = (message.get("metadata") or {}).get("event_payload") or {}
+        names = {block.get("block_id") for block in message.get("blocks") or ()}
+        if payload.get("key") == key or blocks.KEY_PREFIX + key in names:
+            return f"{channel}/{message['ts']}"
+    return None

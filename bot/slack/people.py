@@ -1,0 +1,85 @@
+"""Who somebody is in a workspace, as Slack tells it; kept for a minute, and unknown rather than guessed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from bot.slack.workspaces import Workspace
+from core.errors import DeliveryError
+from core.staff.rights import Person, Rule, Verdict, is_staff, may_administer
+
+logger = logging.getLogger(__name__)
+
+KEPT_SECONDS = 60.0  # so long somebody who was taken from a group still counts as in it
+_PATIENCE_SECONDS = 2.0  # Slack waits 3 s for whoever asks this
+_MAX_KEPT = 10_000
+
+
+class People:
+    """Looks people up and judges what they may do."""
+
+    def __init__(self, rule: Rule, clock: Callable[[], float] = monotonic) -> None:
+        """`rule` without home workspaces: whoever belongs to the installation's own team is at home."""
+        self._rule = rule
+        self._clock = clock
+        self._kept: dict[tuple[str, str, str], tuple[float, Any]] = {}
+
+    async def may_administer(self, workspace: Workspace, user_id: str) -> Verdict:
+        """Judge whether somebody may run admin commands."""
+        return may_administer(await self._person(workspace, user_id), self._at_home(workspace))
+
+    async def is_staff(self, workspace: Workspace, user_id: str) -> Verdict:
+        """Judge whether somebody belongs to staff."""
+        if not self._has_staff():
+            return Verdict(False, "No staff are named in the settings (slack.staff, slack.staff_group).")
+        return is_staff(await self._person(workspace, user_id), self._at_home(workspace))
+
+    def _has_staff(self) -> bool:
+        rule = self._rule
+        return bool(rule.staff_ids or rule.staff_groups or rule.admin_ids or rule.admin_groups)
+
+    def _at_home(self, workspace: Workspace) -> Rule:
+        rule = self._rule
+        home = rule.home_workspaces or frozenset({workspace.identity.team_id})
+        return Rule(home, rule.admin_ids, rule.admin_groups, rule.staff_ids, rule.staff_groups)
+
+    async def _person(self, workspace: Workspace, user_id: str) -> Person:
+        user = await self._told(workspace, "users.info", "user", user_id)
+        if user is None:
+            return Person(user_id, None, None, None, None, None)
+        groups = [group for group in self._rule.staff_groups | self._rule.admin_groups if await self._is_in(workspace, group, user_id)]
+        return Person(
+            user_id,
+            workspace_id=str(user.get("team_id") or "") or None,
+            is_guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
+            is_stranger=bool(user.get("is_stranger")),
+            is_bot=bool(user.get("is_bot")),
+            groups=frozenset(groups),
+        )
+
+    async def _is_in(self, workspace: Workspace, group: str, user_id: str) -> bool:
+        members = await self._told(workspace, "usergroups.users.list", "usergroup", group)
+        return members is not None and user_id in members
+
+    async def _told(self, workspace: Workspace, method: str, name: str, value: str) -> Any:
+        """Ask Slack, at most once a minute; None while it does not answer."""
+        key = (workspace.workspace_id, method, value)
+        at, known = self._kept.get(key, (0.0, None))
+        if known is not None and self._clock() - at < KEPT_SECONDS:
+            return known
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                answer = await workspace.client.ask(method, **{name: value})
+        except (DeliveryError, TimeoutError) as error:
+            logger.warning("Slack does not tell %s of %s: %s", method, value, error)
+            self._kept.pop(key, None)
+            return None
+        known = answer.get("user") if method == "users.info" else answer.get("users")
+        if len(self._kept) >= _MAX_KEPT:
+            self._kept.clear()
+        self._kept[key] = (self._clock(), known)
+        return known
