@@ -13,11 +13,15 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import SettingsError
+from core.presence import Mode
 
 PREFIX = "FRONTDESK_"
 CONFIG_FILE = "frontdesk.toml"
+_MODES = "|".join(Mode)
 _NOT_SETTINGS = {"FRONTDESK_CONFIG", "FRONTDESK_FAULT"}
-_SECRET = {"database_url"}  # never shown, not even when wrong
+# Never shown, not even when wrong.
+_SECRET = {"database_url", *(f"slack.{name}" for name in ("bot_token", "app_token", "signing_secret", "client_secret", "encryption_key"))}
+_USUAL_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
 
 
 class Policy(BaseModel, extra="forbid"):
@@ -37,6 +41,30 @@ class Limits(BaseModel, extra="forbid"):
     workspace_per_minute: int = Field(6000, ge=0, description="messages of one workspace")
     everybody_per_minute: int = Field(30_000, ge=0, description="messages of all workspaces")
     tokens_per_day: int = Field(0, ge=0, description="tokens of the language model in a day (UTC); beyond them answers quote passages")
+
+
+class Slack(BaseModel, extra="forbid"):
+    """How to serve a Slack workspace; lists are separated by commas."""
+
+    bot_token: str = Field("", description="bot token (xoxb-...) of the one workspace that is served; also SLACK_BOT_TOKEN")
+    app_token: str = Field("", description="app-level token (xapp-...): events come over Socket Mode; also SLACK_APP_TOKEN")
+    signing_secret: str = Field("", description="events come over HTTP, signed with this; two during a rotation; also SLACK_SIGNING_SECRET")
+    mode: str = Field("thread", description="where it speaks: off, mention, thread, confident or draft", pattern=f"^({_MODES})$")
+    staff_channel: str = Field("", description="id of the channel that gets drafts and hand-overs")
+    staff: str = Field("", description="ids of members whose word in a thread silences the bot there, and who may correct")
+    staff_group: str = Field("", description="id of the user group of staff")
+    admins: str = Field("", description="ids of members who may run /support-admin")
+    admin_group: str = Field("", description="id of the user group of admins")
+    client_id: str = Field("", description="for many workspaces, instead of a bot token; also SLACK_CLIENT_ID")
+    client_secret: str = Field("", description="the secret of the client id; also SLACK_CLIENT_SECRET")
+    encryption_key: str = Field("", description="keeps secrets in the database unreadable; the first encrypts, older ones still decrypt")
+    public_url: str = Field("", description="where Slack reaches this server, for installing and the manifest: https://...")
+    api_url: str = Field("https://slack.com/api/", description="where Slack's Web API is")
+
+    @property
+    def is_served(self) -> bool:
+        """Whether there is a way to hear from Slack and a way to speak there."""
+        return bool((self.bot_token or self.client_id) and (self.app_token or self.signing_secret))
 
 
 class Settings(BaseSettings):
@@ -63,6 +91,7 @@ class Settings(BaseSettings):
     log_format: str = Field("auto", description="text, json (one object a line), or auto: text at a terminal", pattern="^(auto|text|json)$")
     policy: Policy = Field(default_factory=Policy, description="thresholds of the decision, see below")
     limits: Limits = Field(default_factory=Limits, description="how much may be asked, see below")
+    slack: Slack = Field(default_factory=Slack, description="the Slack workspace, see below")
 
     @classmethod
     def settings_customise_sources(
@@ -88,7 +117,8 @@ def read(environment: dict[str, str] | None = None) -> Settings:
     """Return the settings of this process. Raises `SettingsError` that names the setting, and the nearest known one."""
     environ = dict(os.environ) if environment is None else environment
     given = _toml(Path(environ.get("FRONTDESK_CONFIG", CONFIG_FILE)), required="FRONTDESK_CONFIG" in environ)
-    given |= _secret_files(environ)
+    _add_usual_names(given, environ)
+    _add_secret_files(given, environ)
     _refuse_unknown_variables(environ)
     try:
         return Settings(**given)
@@ -125,17 +155,24 @@ def _toml(path: Path, *, required: bool) -> dict[str, Any]:
         raise SettingsError(f"{path} cannot be read: {error}") from error
 
 
-def _secret_files(environ: dict[str, str]) -> dict[str, Any]:
+def _add_usual_names(given: dict[str, Any], environ: dict[str, str]) -> None:
+    """Take the variables under which Slack's own tools look for tokens, where ours say nothing."""
+    for name in _USUAL_NAMES:
+        if environ.get(name):
+            given.setdefault("slack", {}).setdefault(name.removeprefix("SLACK_").lower(), environ[name])
+
+
+def _add_secret_files(given: dict[str, Any], environ: dict[str, str]) -> None:
     """`FRONTDESK_X_FILE=/run/secrets/x` gives setting x the content of that file."""
-    secrets: dict[str, Any] = {}
-    for variable, path in environ.items():
-        name = variable.removeprefix(PREFIX).removesuffix("_FILE").lower()
-        if variable.startswith(PREFIX) and variable.endswith("_FILE") and name in Settings.model_fields:
-            try:
-                secrets[name] = Path(path).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise SettingsError(f"{variable} names {path}, which cannot be read: {error.strerror}") from error
-    return secrets
+    known = {f"{variable(name)}_FILE": name for name in names()}
+    for file_variable in known.keys() & environ.keys():
+        path = environ[file_variable]
+        try:
+            secret = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"{file_variable} names {path}, which cannot be read: {error.strerror}") from error
+        *group, name = known[file_variable].split(".")
+        (given.setdefault(group[0], {}) if group else given)[name] = secret
 
 
 def _refuse_unknown_variables(environ: dict[str, str]) -> None:

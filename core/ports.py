@@ -106,6 +106,10 @@ class ConversationLog(Protocol):
         """Return every turn of a conversation, oldest first."""
         ...
 
+    async def is_known(self, address: Address) -> bool:
+        """Tell whether anything was ever said to the bot there."""
+        ...
+
     async def owner(self, address: Address) -> Owner:
         """Return who answers a conversation."""
         ...

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 CONNECTIONS = 2  # Slack closes one of them every few hours; with a second there is always one that listens
 PING_SECONDS = 10.0
+_ANSWER_SECONDS = 2.5
 
 Interaction = Pressed | Shortcut | Submitted | Command
 Response = dict[str, Any] | None
@@ -57,7 +58,7 @@ def build(receiver: Receiver, interact: Interact, observe: Observe, took_over: C
             _later(afterwards, _after_event(req.body, taken, observe, took_over))
             return BoltResponse(status=200)
         interaction = pressed(req.body) or shortcut(req.body) or submitted(req.body) or command(req.body)
-        answer = await interact(interaction) if interaction is not None else None
+        answer = await _in_time(afterwards, interact(interaction)) if interaction is not None else None
         return BoltResponse(status=200, body="" if answer is None else answer)
 
     app.middleware(commit)
@@ -84,6 +85,16 @@ def _later(tasks: set[asyncio.Task[None]], work: Any) -> None:
     task = asyncio.ensure_future(quietly())
     tasks.add(task)
     task.add_done_callback(tasks.discard)
+
+
+async def _in_time(tasks: set[asyncio.Task[None]], answering: Awaitable[Response]) -> Response:
+    """Return the answer, or nothing while it is still worked on: Slack shows an error after three seconds."""
+    task = asyncio.ensure_future(answering)
+    done, _ = await asyncio.wait([task], timeout=_ANSWER_SECONDS)
+    if done:
+        return task.result()
+    _later(tasks, task)
+    return None
 
 
 class SocketMode:

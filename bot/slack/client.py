@@ -54,7 +54,6 @@ class SlackClient:
             raise UncertainError(f"Slack answered {method} with something that is no JSON.")
         return data
 
-
     async def respond(self, url: str, message: Mapping[str, Any]) -> None:
         """Answer an interaction at the address that Slack gave for it. Raises a `DeliveryError`."""
         import aiohttp

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.slack.workspaces import Workspace
 from core.errors import DeliveryError
-from core.staff.rights import Person, Rule, Verdict, is_staff, may_administer
+from core.staff.rights import Person, Rule, Verdict, is_staff
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +28,9 @@ class People:
         self._clock = clock
         self._kept: dict[tuple[str, str, str], tuple[float, Any]] = {}
 
-    async def may_administer(self, workspace: Workspace, user_id: str) -> Verdict:
-        """Judge whether somebody may run admin commands."""
-        return may_administer(await self._person(workspace, user_id), self._at_home(workspace))
+    async def person_and_rule(self, workspace: Workspace, user_id: str) -> tuple[Person, Rule]:
+        """Return who somebody is, and what the operator has set for their workspace."""
+        return await self._person(workspace, user_id), self._at_home(workspace)
 
     async def is_staff(self, workspace: Workspace, user_id: str) -> Verdict:
         """Judge whether somebody belongs to staff."""

@@ -31,7 +31,14 @@ class Receiver:
     """The one way in for messages from Slack, on either transport."""
 
     def __init__(
-        self, workspaces: Workspaces, dispatch: Dispatch, outbox: Outbox, channels: Channels, log: ConversationLog, people: People, default: Mode
+        self,
+        workspaces: Workspaces,
+        dispatch: Dispatch,
+        outbox: Outbox,
+        channels: Channels,
+        log: ConversationLog,
+        people: People,
+        default: Mode,
     ) -> None:
         """`default` is the mode of channels that nobody has set."""
         self._workspaces = workspaces
@@ -90,5 +97,3 @@ def owner_of(body: Payload) -> str:
     if is_true(seen_by, "is_enterprise_install"):
         return word(seen_by, "enterprise_id")
     return word(seen_by, "team_id") or word(body, "team_id") or word(part(body, "team"), "id")
-
-

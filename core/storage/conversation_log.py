@@ -40,6 +40,11 @@ class SqlConversationLog:
             rows = (await connection.execute(_of(address, *turns.c).order_by(turns.c.position))).mappings().all()
         return tuple(Turn(row["turn_id"], row["question"], row["asked_at"], reply_of(row)) for row in rows)
 
+    async def is_known(self, address: Address) -> bool:
+        """See `ConversationLog.is_known`."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(conversations.c.conversation_id).where(*at(address)))).first() is not None
+
     async def owner(self, address: Address) -> Owner:
         """See `ConversationLog.owner`."""
         async with self._database.read() as connection:

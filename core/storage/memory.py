@@ -34,6 +34,10 @@ class MemoryConversationLog:
         """See `ConversationLog.turns`."""
         return tuple(self._turns[address])
 
+    async def is_known(self, address: Address) -> bool:
+        """See `ConversationLog.is_known`."""
+        return address in self._turns
+
     async def owner(self, address: Address) -> Owner:
         """See `ConversationLog.owner`."""
         return self._owners.get(address, Owner.BOT)

@@ -1,0 +1,71 @@
+"""Everything of Slack in one process, put together."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from bot.slack.app import Interaction, Response
+from bot.slack.buttons import Buttons
+from bot.slack.home import Home
+from bot.slack.interactions import Command, Pressed, Shortcut, Submitted
+from bot.slack.payload import Payload, part, word
+from bot.slack.receiver import Receiver, Taken
+from bot.slack.slash import Slash
+from bot.slack.windows import Windows
+from bot.slack.workspaces import Workspaces
+
+logger = logging.getLogger(__name__)
+
+_APOLOGY = "Sorry, something went wrong on our side. Please try again in a minute."
+_HOME = frozenset({"ask_example", "privacy_export", "privacy_delete"})
+
+
+@dataclass(frozen=True, slots=True)
+class SlackService:
+    """Answers what people do in Slack besides writing; a failure is told to whoever did it, in our words."""
+
+    workspaces: Workspaces
+    receiver: Receiver
+    buttons: Buttons
+    windows: Windows
+    slash: Slash
+    home: Home
+
+    async def interact(self, interaction: Interaction) -> Response:
+        """Do it, and return what goes back with the acknowledgement."""
+        workspace = await self.workspaces.workspace(interaction.who.workspace_id)
+        if workspace is None:
+            return None
+        match interaction:
+            case Command():
+                try:
+                    return await self.slash.run(workspace, interaction)
+                except Exception:
+                    logger.exception("a command failed")
+                    return {"response_type": "ephemeral", "text": _APOLOGY}
+            case Submitted():
+                return await self.windows.submit(workspace, interaction)
+            case Shortcut():
+                await self.windows.choose(workspace, interaction)
+            case Pressed(action_id=action_id) if action_id in _HOME:
+                await self.home.press(workspace, interaction)
+            case Pressed():
+                await self.buttons.press(workspace, interaction)
+        return None
+
+    async def observe(self, body: Payload) -> None:
+        """Follow what is no message: the Home is opened, the app is removed."""
+        match word(body, "event", "type"):
+            case "app_home_opened":
+                workspace = await self.receiver.workspace_of(body)
+                if workspace is not None:
+                    await self.home.opened(workspace, body)
+            case "app_uninstalled":
+                await self.workspaces.removed(word(body, "team_id"))
+            case "tokens_revoked" if part(body, "event", "tokens").get("bot"):
+                await self.workspaces.removed(word(body, "team_id"))
+
+    async def took_over(self, taken: Taken) -> None:
+        """Tell staff what their word in a thread means."""
+        await self.buttons.took_over(taken.workspace, taken.message)
