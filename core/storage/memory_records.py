@@ -1,9 +1,13 @@
-"""Records of staff in lists and dictionaries: the audit log."""
+"""Records of staff in lists and dictionaries: the audit log and secrets, which stay in this process."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.audit import START, STARTED, AuditEntry, chained
@@ -47,3 +51,51 @@ class MemoryAuditLog:
 
     def _end(self) -> str:
         return self.rows[-1][1] if self.rows else START
+
+
+class MemoryVault:
+    """`Vault` in a dictionary, unsealed."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[str, tuple[bytes, datetime | None]] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def put(self, name: str, value: bytes, expires_at: datetime | None = None) -> None:
+        """See `Vault.put`."""
+        async with self._locks[name]:
+            self._secrets[name] = (value, expires_at)
+
+    async def get(self, name: str) -> bytes | None:
+        """See `Vault.get`."""
+        value, expires_at = self._secrets.get(name, (None, None))
+        return value if expires_at is None or expires_at > utc_now() else None
+
+    async def delete(self, name: str) -> None:
+        """See `Vault.delete`."""
+        async with self._locks[name]:
+            self._secrets.pop(name, None)
+
+    async def names(self, prefix: str) -> tuple[str, ...]:
+        """See `Vault.names`."""
+        return tuple([name for name in sorted(self._secrets) if name.startswith(prefix) and await self.get(name) is not None])
+
+    @asynccontextmanager
+    async def locked(self, name: str) -> AsyncIterator[_Locked]:
+        """See `Vault.locked`."""
+        async with self._locks[name]:
+            locked = _Locked(await self.get(name))
+            yield locked
+            if locked.replacement:
+                self._secrets[name] = locked.replacement
+
+
+class _Locked:
+    """`LockedSecret` that is written when its lock is given back without an error."""
+
+    def __init__(self, value: bytes | None) -> None:
+        self.value = value
+        self.replacement: tuple[bytes, datetime | None] | None = None
+
+    async def replace(self, value: bytes, expires_at: datetime | None = None) -> None:
+        """See `LockedSecret.replace`."""
+        self.value, self.replacement = value, (value, expires_at)

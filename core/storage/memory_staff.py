@@ -1,11 +1,13 @@
-"""What staff use, in dictionaries: channels, turns and feedback, drafts, previews. Turns are put in with `MemoryTurnBook.add`."""
+"""What staff use, in dictionaries: channels, turns (put in with `MemoryTurnBook.add`), feedback, corrections, drafts, previews."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
-from core.domain import Action, Address, Decision
+from core.corrections import Correction, CorrectionDraft
+from core.domain import Action, Address, Decision, utc_now
 from core.drafts import words_of
 from core.feedback import Feedback
 from core.presence import Channel, Mode
@@ -101,6 +103,23 @@ class MemoryFeedbackLog:
         """See `FeedbackLog.of`."""
         mine = (feedback for feedback in self.given.values() if feedback.turn_id == turn_id)
         return tuple(sorted(mine, key=lambda feedback: (feedback.given_at, feedback.actor_id)))
+
+
+class MemoryCorrectionStore:
+    """`CorrectionStore` in a dictionary."""
+
+    def __init__(self, book: MemoryTurnBook) -> None:
+        self._book = book
+        self.kept: dict[str, Correction] = {}
+
+    async def propose(self, draft: CorrectionDraft) -> str:
+        """See `CorrectionStore.propose`."""
+        draft = replace(draft.cleaned(), turn_id=draft.turn_id if draft.turn_id in self._book.records else None)
+        return self.kept.setdefault(draft.digest, Correction(draft.digest[:32], draft, utc_now())).correction_id
+
+    async def pending(self, limit: int) -> tuple[Correction, ...]:
+        """See `CorrectionStore.pending`."""
+        return tuple(self.kept.values())[:limit]
 
 
 class Queued(NamedTuple):

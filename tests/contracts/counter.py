@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Protocol
 
+from core.corrections import CorrectionStore
 from core.domain import Action, Actor, Address, Decision, InboundMessage, Lineage, Reason, Reply, utc_now
 from core.drafts import Drafts
 from core.feedback import FeedbackLog
@@ -14,12 +15,14 @@ from core.presence import Channels
 from core.previews import Previews
 from core.review import TurnBook, TurnRecord
 from core.storage.channels import SqlChannels
+from core.storage.correction_store import SqlCorrectionStore
 from core.storage.database import Database
 from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
 from core.storage.inbox import SqlInbox
 from core.storage.memory_staff import (
     MemoryChannels,
+    MemoryCorrectionStore,
     MemoryDrafts,
     MemoryFeedbackLog,
     MemoryPreviews,
@@ -40,6 +43,7 @@ class Counter(Protocol):
     book: TurnBook
     channels: Channels
     feedback: FeedbackLog
+    corrections: CorrectionStore
     drafts: Drafts
     previews: Previews
 
@@ -72,6 +76,7 @@ class MemoryCounter:
         self.book = MemoryTurnBook()
         self.channels = MemoryChannels(self.book)
         self.feedback = MemoryFeedbackLog(self.book)
+        self.corrections = MemoryCorrectionStore(self.book)
         self.drafts = MemoryDrafts(self.book)
         self.previews = MemoryPreviews()
 
@@ -106,6 +111,7 @@ class SqlCounter:
         self.book = SqlTurnBook(database)
         self.channels = SqlChannels(database)
         self.feedback = SqlFeedbackLog(database)
+        self.corrections = SqlCorrectionStore(database)
         self.drafts = SqlDrafts(database)
         self.previews = SqlPreviews(database)
 
