@@ -1,0 +1,1 @@
+"""Slack: what it sends becomes values of the core, what the bot says becomes Block Kit."""
