@@ -1,0 +1,161 @@
+"""The modals and the App Home."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from bot.slack.kit import (
+    MAX_METADATA,
+    MAX_TITLE,
+    Block,
+    actions,
+    body,
+    button,
+    choice,
+    context,
+    header,
+    option,
+    plain_text,
+    quotation,
+    section,
+    text_input,
+)  # fmt: skip
+from bot.slack.mrkdwn import Run, is_web, link, run_text
+from bot.slack.sections import fit, shorten
+from core import markup
+from core.domain import Passage
+from core.text import clean
+
+View: TypeAlias = dict[str, Any]
+
+FEEDBACK, SOURCES, CORRECT, TEACH, EDIT_DRAFT = "feedback", "sources", "correct", "teach", "edit_draft"
+_COMPLAINTS = {
+    "wrong": "It is wrong",
+    "outdated": "It is out of date",
+    "incomplete": "It leaves something out",
+    "rude": "The tone is not right",
+    "other": "Something else",
+}
+_CAUSES = {
+    "wrong_passage": "It used the wrong passage",
+    "wrong_text": "The passage is right, its words are not",
+    "should_have_abstained": "It should have said nothing",
+    "missing_faq": "The help articles lack this",
+}
+_MAX_PASSAGES = 10
+_MAX_PASSAGE = 3000
+_MAX_PASSAGE_TITLE = 200
+_MAX_EXAMPLES = 5
+_MAX_RECENT = 10
+
+
+class Asked(NamedTuple):
+    """One of a user's questions, as their Home tells them; `state` is in words."""
+
+    question: str
+    state: str
+    permalink: str = ""
+
+
+def feedback_modal(turn_id: str) -> View:
+    """Return the question what was wrong with an answer; fields `reason` and `note`."""
+    fields = [
+        choice("reason", "What is wrong with the answer?", _options(_COMPLAINTS)),
+        text_input("note", "What would have helped?", optional=True),
+    ]
+    return _modal(FEEDBACK, "What went wrong?", fields, "Send", turn_id)
+
+
+def sources_modal(passages: Sequence[Passage]) -> View:
+    """Return the sources of an answer with their text."""
+    return _modal(SOURCES, "Sources", _shown(passages) or [section("These sources are no longer part of the help articles.")])
+
+
+def correction_modal(turn_id: str, question: str, answer: str, passages: Sequence[Passage]) -> View:
+    """Return the form in which staff correct an answer; fields `question`, `answer` and `cause`."""
+    fields = [
+        text_input("question", "Question", question, hint="Write it without names or other personal data."),
+        text_input("answer", "What should have been answered", answer),
+        choice("cause", "What went wrong", _options(_CAUSES), "static_select"),
+    ]
+    read = [section("*What the answer was taken from*"), *_shown(passages)] if passages else []
+    return _modal(CORRECT, "Correct this answer", [*fields, *read], "Propose", turn_id)
+
+
+def teach_modal(question: str, answer: str) -> View:
+    """Return the form that makes a FAQ entry of a conversation; fields `question` and `answer`."""
+    fields = [
+        text_input("question", "Question", question, hint="Write it without names or other personal data."),
+        text_input("answer", "Answer", answer),
+    ]
+    return _modal(TEACH, "Teach Frontdesk", fields, "Propose")
+
+
+def edit_draft_modal(turn_id: str, text: str) -> View:
+    """Return the form in which staff change a draft before it is sent; field `text`."""
+    return _modal(EDIT_DRAFT, "Edit the draft", [text_input("text", "What the customer gets", text)], "Send", turn_id)
+
+
+def home(examples: Sequence[str], asked: Sequence[Asked], kept_days: int, name: str = "Frontdesk") -> View:
+    """Return the App Home of one user: what the bot is, what may be asked, what they asked, and what is kept of it."""
+    about = (
+        "I answer questions from our help articles, and hand over to a person when I am not sure or when you ask for one. "
+        "Write to me here under *Messages*, or mention me in a channel."
+    )
+    blocks = [header(name), section(about)]
+    if examples:
+        blocks.append(section("*You could ask*"))
+        # A row each: Slack wants the action ids of one row to differ.
+        blocks += [actions([button("ask_example", example, example)]) for example in examples[:_MAX_EXAMPLES]]
+    blocks.append(section("*What you asked*"))
+    blocks += [_asked_row(one) for one in asked[:_MAX_RECENT]] or [section("Nothing yet.")]
+    return {"type": "home", "blocks": [*blocks, {"type": "divider"}, *_privacy(kept_days)]}
+
+
+def _privacy(kept_days: int) -> list[Block]:
+    kept = (
+        "*Your data*\nI keep your questions and my answers, so that people on our team can follow up and the help articles get better. "
+        f"Their text is deleted after {kept_days} days. Answers may be written by an AI."
+    )
+    confirm = {
+        "title": plain_text("Delete your data?", 100),
+        "text": plain_text("The text of everything you asked me will be erased. This cannot be undone.", 300),
+        "confirm": plain_text("Delete", 30),
+        "deny": plain_text("Keep it", 30),
+        "style": "danger",
+    }
+    buttons = [
+        button("privacy_export", "Send me my data"),
+        button("privacy_delete", "Delete my data", style="danger", confirm=confirm),
+    ]
+    return [section(kept), actions(buttons)]
+
+
+def _asked_row(asked: Asked) -> Block:
+    there = f" · {link(asked.permalink, 'open')}" if is_web(asked.permalink) else ""
+    return section(f"{quotation(asked.question, 300)}\n{fit(asked.state, 100)}{there}")
+
+
+def _shown(passages: Sequence[Passage]) -> list[Block]:
+    """Return passages to read, each with links only to the addresses written in it."""
+    blocks: list[Block] = []
+    for passage in passages[:_MAX_PASSAGES]:
+        url = passage.url if passage.url and is_web(passage.url) else ""
+        title = run_text(Run(shorten(clean(passage.title), _MAX_PASSAGE_TITLE) or passage.passage_id, bold=True, url=url))
+        text = body(passage.text, markup.urls(f"{passage.text} {passage.url or ''}"), _MAX_PASSAGE)
+        blocks.append(section(title))
+        blocks += [section(part) for part in text.texts]
+        if text.was_cut:
+            blocks.append(context("Cut here: the text goes on."))
+    return blocks
+
+
+def _options(texts: dict[str, str]) -> list[Block]:
+    return [option(value, text) for value, text in texts.items()]
+
+
+def _modal(callback_id: str, title: str, blocks: list[Block], submit: str = "", metadata: str = "") -> View:
+    view: View = {"type": "modal", "callback_id": callback_id, "title": plain_text(title, MAX_TITLE), "blocks": blocks}
+    view |= {"close": plain_text("Close" if not submit else "Cancel", MAX_TITLE), "private_metadata": shorten(metadata, MAX_METADATA)}
+    return view | ({"submit": plain_text(submit, MAX_TITLE)} if submit else {})
