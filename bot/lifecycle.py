@@ -8,15 +8,18 @@ import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import uvicorn
+from fastapi import FastAPI
 
 from bot.bootstrap import Frontdesk
 from bot.live import Line, LiveAdapter
+from bot.slack.http import PATH
+from bot.slack.parts import SlackParts
 from bot.web.app import Surroundings, build
 from core.errors import FrontdeskError, ModelError, SettingsError, StorageError
-from core.ports import Generator
+from core.ports import ChatAdapter, Generator
 from retrieval.retriever import SnapshotRetriever
 
 logger = logging.getLogger(__name__)
@@ -25,21 +28,26 @@ FOLLOW_SECONDS = 2.0  # a publish or rollback in any process is served here afte
 ANSWER_SECONDS = 10
 LEAST_FREE_BYTES = 64 * 2**20  # below it a page of replies and a snapshot no longer fit
 DRAIN_SECONDS = 25  # the ten and the fifteen of the worker's own `Terms.drain`
-ROLES = frozenset({"web", "worker"})
+ROLES = frozenset({"web", "worker", "slack"})
 
 
 async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
     """Run the parts named by `roles` until SIGTERM or SIGINT, then end in order.
 
-    The page takes nothing new; while its open calls wait the worker goes on for `ANSWER_SECONDS`, then it claims no more and
+    The page and Slack take nothing new; while open calls wait the worker goes on for `ANSWER_SECONDS`, then it claims no more and
     finishes what it writes, all within `DRAIN_SECONDS`; then the courier delivers what is ready, and the rest stops. A part that
     fails ends the process: it must not live on half.
     """
     stop = _stop_at_signals()
-    listener = _listen(graph.settings.host, graph.settings.port) if "web" in roles else None
+    with_slack = _serves_slack(graph, roles)
+    listener = _listen(graph.settings.host, graph.settings.port) if _needs_port(graph, roles) else None
     retriever = graph.retriever(await graph.served_knowledge())
-    adapters = {"web": LiveAdapter("web")} if listener else {}
-    async with _closing(graph.generator() if "worker" in roles else graph.quoting) as generator, asyncio.TaskGroup() as tasks:
+    async with AsyncExitStack() as stack:
+        slack = await stack.enter_async_context(graph.slack(retriever)) if with_slack else None
+        adapters: dict[str, ChatAdapter] = {"web": LiveAdapter("web")} if "web" in roles else {}
+        adapters |= {"slack": slack.adapter} if slack else {}
+        generator = await stack.enter_async_context(_closing(graph.generator() if "worker" in roles else graph.quoting))
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
         background = [tasks.create_task(retriever.watch(FOLLOW_SECONDS, _report_stale)), tasks.create_task(_open(generator))]
         first_to_end = []
         if "worker" in roles:
@@ -48,13 +56,14 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
             first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
             background.append(tasks.create_task(graph.sweeper().run()))
             logger.info("answering from %r with model %r", (await retriever.manifest()).knowledge, generator.version)
-        if listener is not None:
+        if adapters:
             background.append(tasks.create_task(graph.courier(adapters).run()))
-            server = _server(_surroundings(graph, retriever, generator, adapters["web"]))
+        if slack and slack.socket and "slack" in roles:
+            first_to_end.append(tasks.create_task(slack.socket.run()))
+        if listener is not None:
+            server = _server(_web(graph, roles, retriever, generator, adapters, slack))
             first_to_end.append(tasks.create_task(_serve_page(server, listener, stop)))
-            graph.report(f"Frontdesk is ready: http://{graph.settings.host}:{listener.getsockname()[1]}")
-        else:
-            graph.report("Frontdesk is ready: answering for other processes")
+        graph.report(f"Frontdesk is ready: {_where(graph, listener, roles)}")
         await stop.wait()
         logger.info("stopping")
         for task in reversed(first_to_end):  # a worker that stopped with the page would leave customers waiting on open calls
@@ -63,6 +72,26 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
         await asyncio.wait(first_to_end)
         for task in background:
             task.cancel()
+
+
+def _serves_slack(graph: Frontdesk, roles: frozenset[str]) -> bool:
+    """Whether Slack is set up. Raises `SettingsError` when it is half, or asked for and not at all."""
+    asked = graph.settings.slack
+    if asked.bot_token and not asked.is_served:
+        raise SettingsError("Slack has a bot token but no way to reach us: set slack.app_token or slack.signing_secret. See: README, Slack")
+    if "slack" in roles and roles != ROLES and not asked.is_served:
+        raise SettingsError("Slack is not set up: slack.bot_token, and slack.app_token or slack.signing_secret. See: README, Slack")
+    return asked.is_served
+
+
+def _needs_port(graph: Frontdesk, roles: frozenset[str]) -> bool:
+    return "web" in roles or ("slack" in roles and bool(graph.settings.slack.signing_secret))
+
+
+def _where(graph: Frontdesk, listener: socket.socket | None, roles: frozenset[str]) -> str:
+    if listener is not None:
+        return f"http://{graph.settings.host}:{listener.getsockname()[1]}"
+    return "connecting to Slack" if "slack" in roles and graph.settings.slack.is_served else "answering for other processes"
 
 
 def _stop_at_signals() -> asyncio.Event:
@@ -113,9 +142,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(surroundings: Surroundings) -> uvicorn.Server:
+def _server(app: FastAPI) -> uvicorn.Server:
     config = uvicorn.Config(
-        build(surroundings),
+        app,
         log_config=None,
         access_log=False,  # its lines would hold addresses of customers
         timeout_graceful_shutdown=DRAIN_SECONDS,
@@ -124,27 +153,37 @@ def _server(surroundings: Surroundings) -> uvicorn.Server:
     return _Server(config)
 
 
-def _surroundings(graph: Frontdesk, retriever: SnapshotRetriever, generator: Generator, adapter: LiveAdapter) -> Surroundings:
-    async def health() -> dict[str, str]:
-        return {
-            part: problem
-            for part, problem in {
-                "database": await _database_problem(graph),
-                "index": await _index_problem(retriever),
-                "model": _model_problem(generator),
-            }.items()
-            if problem
-        }
+def _web(
+    graph: Frontdesk,
+    roles: frozenset[str],
+    retriever: SnapshotRetriever,
+    generator: Generator,
+    adapters: dict[str, ChatAdapter],
+    slack: SlackParts | None,
+) -> FastAPI:
+    """What is served on the port: the page where it belongs to this process, Slack's events, health."""
+    page, web = None, adapters.get("web")
+    if isinstance(web, LiveAdapter):
+        page = Surroundings(
+            line=Line(graph.dispatch, graph.inbox, web),
+            conversation_log=graph.conversation_log,
+            passage=retriever.passage,
+            suggestions=retriever.titles,
+            model=lambda: generator.version,
+        )
+    takes_slack = slack is not None and "slack" in roles
+    signed = {PATH: slack.endpoint} if takes_slack and slack and slack.endpoint else {}
 
-    return Surroundings(
-        line=Line(graph.dispatch, graph.inbox, adapter),
-        conversation_log=graph.conversation_log,
-        passage=retriever.passage,
-        suggestions=retriever.titles,
-        model=lambda: generator.version,
-        health=health,
-        metrics=lambda: graph.metrics.exposition(graph.inbox.backlog),
-    )
+    async def health() -> dict[str, str]:
+        problems = {
+            "database": await _database_problem(graph),
+            "index": await _index_problem(retriever),
+            "model": _model_problem(generator),
+            "slack": slack.problem if takes_slack and slack else "",
+        }
+        return {part: problem for part, problem in problems.items() if problem}
+
+    return build(page, health, lambda: graph.metrics.exposition(graph.inbox.backlog), signed)
 
 
 async def _database_problem(graph: Frontdesk) -> str:

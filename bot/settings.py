@@ -20,7 +20,7 @@ CONFIG_FILE = "frontdesk.toml"
 _MODES = "|".join(Mode)
 _NOT_SETTINGS = {"FRONTDESK_CONFIG", "FRONTDESK_FAULT"}
 # Never shown, not even when wrong.
-_SECRET = {"database_url", *(f"slack.{name}" for name in ("bot_token", "app_token", "signing_secret", "client_secret", "encryption_key"))}
+_SECRET = {"database_url", "vault_keys", *(f"slack.{name}" for name in ("bot_token", "app_token", "signing_secret", "client_secret"))}
 _USUAL_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
 
 
@@ -57,7 +57,6 @@ class Slack(BaseModel, extra="forbid"):
     admin_group: str = Field("", description="id of the user group of admins")
     client_id: str = Field("", description="for many workspaces, instead of a bot token; also SLACK_CLIENT_ID")
     client_secret: str = Field("", description="the secret of the client id; also SLACK_CLIENT_SECRET")
-    encryption_key: str = Field("", description="keeps secrets in the database unreadable; the first encrypts, older ones still decrypt")
     public_url: str = Field("", description="where Slack reaches this server, for installing and the manifest: https://...")
     api_url: str = Field("https://slack.com/api/", description="where Slack's Web API is")
 
@@ -86,6 +85,7 @@ class Settings(BaseSettings):
     fallback_model: str = Field("", description="language model that answers while `model` fails; empty: passages are quoted")
     device: str = Field("auto", description="cpu, cuda, mps or auto", pattern="^(auto|cpu|cuda|mps)$")
     max_answer_tokens: int = Field(160, ge=16, le=4096, description="longest generated answer")
+    vault_keys: str = Field("", description="keys that seal secrets in the database, newest first, by commas; empty: a file in data_dir")
     contact: str = Field("", description="another way to reach your team, told with every hand-over", max_length=200)
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     log_format: str = Field("auto", description="text, json (one object a line), or auto: text at a terminal", pattern="^(auto|text|json)$")

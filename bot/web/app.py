@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -40,8 +41,6 @@ class Surroundings:
     passage: Callable[[str], Awaitable[Passage | None]]
     suggestions: Callable[[int], Awaitable[tuple[str, ...]]]
     model: Callable[[], str]
-    health: Callable[[], Awaitable[dict[str, str]]]  # part -> what is wrong with it, empty when all is well
-    metrics: Callable[[], Awaitable[bytes]]  # in the text format of Prometheus
 
 
 class _ChatRequest(BaseModel):
@@ -50,17 +49,26 @@ class _ChatRequest(BaseModel):
     message_id: str | None = Field(None, pattern=r"^[\w-]{16,64}$")  # the same when a message is sent again
 
 
-def build(surroundings: Surroundings) -> FastAPI:
-    """Return the ASGI application."""
+Health = Callable[[], Awaitable[dict[str, str]]]  # part -> what is wrong with it, empty when all is well
+Signed = Callable[[Request], Awaitable[Response]]
+
+
+def build(
+    page: Surroundings | None, health: Health, metrics: Callable[[], Awaitable[bytes]], signed: Mapping[str, Signed] = MappingProxyType({})
+) -> FastAPI:
+    """Return the ASGI application: the page if there is one, health and metrics, and what platforms send, signed, by path."""
     app = FastAPI(title="Frontdesk", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(SameOrigin)
     app.add_middleware(BodyLimit)
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
-    _add_page(app, surroundings)
-    _add_health(app, surroundings)
+    if page is not None:
+        app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+        _add_page(app, page)
+    _add_health(app, health, metrics)
+    for path, handler in signed.items():
+        app.router.add_route(path, handler, methods=["POST"])
     return app
 
 
@@ -86,20 +94,20 @@ def _add_page(app: FastAPI, surroundings: Surroundings) -> None:
             yield event
 
 
-def _add_health(app: FastAPI, surroundings: Surroundings) -> None:
+def _add_health(app: FastAPI, health: Health, metrics: Callable[[], Awaitable[bytes]]) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
     @app.get("/readyz")
     async def readyz(response: Response) -> dict[str, Any]:
-        failing = await surroundings.health()
+        failing = await health()
         response.status_code = 503 if failing else 200
         return {"status": "failing" if failing else "ready", "failing": failing}
 
     @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(await surroundings.metrics(), headers={"content-type": _METRICS_TYPE})
+    async def exposition() -> Response:
+        return Response(await metrics(), headers={"content-type": _METRICS_TYPE})
 
 
 async def _answer(surroundings: Surroundings, asked: _ChatRequest) -> AsyncIterator[ServerSentEvent]:

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY_BYTES = 256 * 1024  # 10,000 characters take at most 120 kB as escaped JSON
+MAX_BODY_BYTES = 512 * 1024  # 10,000 characters take at most 120 kB as escaped JSON, a message of Slack's 40,000 in a form 360 kB
 _CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid"}
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _HEADERS = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from bot.dispatch import Dispatch
 from bot.live import Line, LiveAdapter
@@ -97,7 +98,7 @@ async def serve(
             await stack.enter_async_context(_in_background(worker.run()))
             await stack.enter_async_context(_in_background(Courier(SqlOutbox(database), {"web": adapter}, finished).run()))
             line = Line(Dispatch(inbox, accepted), inbox, adapter)
-            url = await stack.enter_async_context(_running(_surroundings(line, knowledge, log, failing, metrics)))
+            url = await stack.enter_async_context(_running(_app(line, knowledge, log, failing, metrics)))
             return Page(url, knowledge, log, failing, metrics, database)
 
         yield served
@@ -119,7 +120,7 @@ async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[Non
         await asyncio.wait([task])
 
 
-def _surroundings(line: Line, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str], metrics: Metrics) -> Surroundings:
+def _app(line: Line, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str], metrics: Metrics) -> FastAPI:
     async def passage(passage_id: str) -> Passage | None:
         return knowledge.entries[passage_id][0] if passage_id in knowledge.entries else None
 
@@ -129,15 +130,15 @@ def _surroundings(line: Line, knowledge: FixedKnowledge, log: ConversationLog, f
     async def health() -> dict[str, str]:
         return failing
 
-    return Surroundings(line, log, passage, suggestions, lambda: "canned", health, metrics.exposition)
+    return build(Surroundings(line, log, passage, suggestions, lambda: "canned"), health, metrics.exposition)
 
 
 class _running:  # noqa: N801  # reads as a word: `async with _running(...)`
     """Serves on a free port of the loopback until the block ends."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, app: FastAPI) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._server = uvicorn.Server(uvicorn.Config(build(surroundings), log_config=None, lifespan="off"))
+        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
 
     async def __aenter__(self) -> str:
         self._task = asyncio.create_task(self._server.serve([self._listener]))
