@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import as_file, files
 
+from core.storage.privacy import SqlPrivacyDesk
 from threadpoolctl import threadpool_limits
 
 from bot.dispatch import Dispatch
@@ -56,7 +57,6 @@ from core.storage.inbox import SqlInbox
 from core.storage.knowledge_store import SqlKnowledgeStore
 from core.storage.outbox import SqlOutbox
 from core.storage.previews import SqlPreviews
-from core.storage.privacy import SqlPrivacyDesk
 from core.storage.quota import SqlBudget
 from core.storage.turn_book import SqlTurnBook
 from core.storage.vault import SqlVault

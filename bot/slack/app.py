@@ -138,7 +138,7 @@ class SocketMode:
         delay = 1.0
         while True:
             try:
-                await client.connect()
+                await client.connect()  # type: ignore[no-untyped-call]
                 return
             except Exception as error:  # the SDK raises whatever its transport does
                 logger.error("Slack cannot be reached over Socket Mode (%s). Trying again in %g s.", error, delay)
@@ -149,6 +149,6 @@ class SocketMode:
 async def _close(clients: Sequence[SocketModeClient]) -> None:
     for client in clients:
         with suppress(Exception):  # one that is broken is closed enough
-            await client.close()
+            await client.close()  # type: ignore[no-untyped-call]
         left = (client.message_processor, client.current_session_monitor, client.message_receiver)
         await asyncio.gather(*(task for task in left if task is not None), return_exceptions=True)

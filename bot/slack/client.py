@@ -76,7 +76,7 @@ def _as_form(value: str | int | bool) -> str:
 
 def _meaning(method: str, response: Any) -> DeliveryError:
     """Return the error that Slack's answer means."""
-    status = getattr(response, "status_code", None) or getattr(response, "status", 0)
+    status: int = getattr(response, "status_code", 0) or getattr(response, "status", 0)
     headers: Mapping[str, str] = getattr(response, "headers", None) or {}
     data = getattr(response, "data", None)
     code = str(data.get("error", "")) if isinstance(data, dict) else ""

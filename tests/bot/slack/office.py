@@ -1,0 +1,160 @@
+"""A whole Frontdesk on the local Slack: the real Bolt app, worker and courier on one database, a small knowledge behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+
+from bot.bootstrap import Frontdesk
+from bot.settings import Settings, Slack
+from bot.slack.http import PATH
+from bot.slack.parts import SlackParts
+from bot.web.app import build
+from core.dialogue.engine import Engine
+from core.domain import Generation, Hit, Limits, Passage, Prompt, Retrieval, Usage
+from core.serving.extractive import ExtractiveGenerator
+from core.storage.database import Database
+from core.storage.tables import turns
+from tests.servers.chat import QuietServer, listening
+from tests.servers.slack import SlackPlatform
+
+ANN, BOB, BOT = "U0ANN", "U0BOB", "U0BOT"
+HELP, DIRECT, STAFF_ROOM = "C0HELP", "D0ANN", "C0STAFF"
+REFUND = "Refunds take 14 days. See https://shop.example/refunds for more."
+PARCEL = "A parcel takes 3 days. It is tracked. You can follow it on our page."
+ARTICLES = {
+    "refund": (Passage("refund", "refund", "How long does a refund take?", REFUND, url="https://shop.example/refunds"), 0.95),
+    "parcel": (Passage("parcel", "parcel", "How long does a parcel take?", PARCEL, url="https://shop.example/parcels"), 0.75),
+}
+
+
+class Shelf:
+    """Knowledge of two articles: sure about refunds, fairly sure about parcels."""
+
+    async def retrieve(self, question: str, limit: int = 5) -> Retrieval:
+        hits = tuple(Hit(*entry) for word, entry in ARTICLES.items() if word in question.lower())
+        return Retrieval(hits, "index-1", "embedder@1")
+
+    async def passage(self, passage_id: str) -> Passage | None:
+        return ARTICLES[passage_id][0] if passage_id in ARTICLES else None
+
+    async def titles(self, count: int) -> tuple[str, ...]:
+        return tuple(passage.title for passage, _ in ARTICLES.values())[:count]
+
+
+class AsksForPerson:
+    """A person detector that knows one word."""
+
+    async def wants_person(self, text: str) -> bool:
+        return "person" in text
+
+
+@dataclass
+class Writer:
+    """A model that writes the parcel article, a sentence at a time; with a `gate` it waits before the last one."""
+
+    version = "writer"
+    is_open = True
+    gate: asyncio.Event | None = None
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
+        self.began.set()
+        yield "A parcel takes 3 days. [1] It is tracked. [1] "
+        if self.gate is not None:
+            await self.gate.wait()
+        yield "You can follow it on our page. [1]"
+        text = "A parcel takes 3 days. [1] It is tracked. [1] You can follow it on our page. [1]"
+        yield Generation(text, self.version, usage=Usage(9, 20))
+
+    async def open(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass
+class Office:
+    """What a test looks at."""
+
+    slack: SlackPlatform
+    graph: Frontdesk
+    parts: SlackParts
+    writer: Writer
+
+    async def answered(self, count: int = 1) -> None:
+        """Wait until so many messages of the bot stand in channels."""
+        await self.slack.until(lambda: len(self.slack.by_bot()) >= count, seconds=20)
+
+    def texts(self, channel: str, thread: str) -> list[str]:
+        """What the bot said in a thread, each message as one text of its sections."""
+        return [said(message) for message in self.slack.thread(channel, thread) if message.user == BOT]
+
+    async def turns(self) -> list[dict[str, Any]]:
+        """Every turn that was logged, oldest first."""
+        async with self.graph.database.read() as connection:
+            rows = (await connection.execute(turns.select().order_by(turns.c.answered_at))).mappings().all()
+        return [dict(row) for row in rows]
+
+
+def said(message: Any) -> str:
+    """The words of a message as a reader sees them: its sections, without buttons."""
+    blocks = message.blocks or []
+    words = [block["text"]["text"] for block in blocks if block["type"] == "section"]
+    return "\n".join(words) or message.text
+
+
+def slack_settings(server: SlackPlatform, **more: str) -> Slack:
+    """How to reach the local Slack: over its transport."""
+    transport = {"app_token": server.app_token} if server.transport == "socket" else {"signing_secret": server.signing_secret}
+    return Slack(bot_token=server.bot_token, api_url=f"{server.url}/api/", **transport, **more)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def office(database: Database, server: SlackPlatform, gate: asyncio.Event | None = None, **more: str) -> AsyncIterator[Office]:
+    """Serve the local Slack until the block ends."""
+    settings = Settings(slack=slack_settings(server, **more))
+    graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(), Writer(gate)
+    engine = Engine(shelf, AsksForPerson(), writer, ExtractiveGenerator())  # type: ignore[arg-type]
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(graph.slack(shelf))  # type: ignore[arg-type]
+        adapters = {"slack": parts.adapter}
+        running = [graph.worker(engine, adapters).run(), graph.courier(adapters).run()]
+        if parts.socket is not None:
+            running.append(parts.socket.run())
+        else:
+            await stack.enter_async_context(_served(server, graph, parts))
+        tasks = [asyncio.create_task(one) for one in running]
+        try:
+            if parts.socket is not None:
+                await server.until(lambda: len(server.links) >= 2)
+            yield Office(server, graph, parts, writer)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+@asynccontextmanager
+async def _served(server: SlackPlatform, graph: Frontdesk, parts: SlackParts) -> AsyncIterator[None]:
+    async def health() -> dict[str, str]:
+        return {"slack": parts.problem} if parts.problem else {}
+
+    async def metrics() -> bytes:
+        return await graph.metrics.exposition(graph.inbox.backlog)
+
+    assert parts.endpoint is not None
+    listener = listening(0)
+    server.events_url = f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}"
+    app = build(None, health, metrics, {PATH: parts.endpoint})
+    web = QuietServer(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    task = asyncio.create_task(web.serve([listener]))
+    try:
+        yield
+    finally:
+        web.should_exit = True
+        await task
