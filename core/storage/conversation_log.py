@@ -58,10 +58,10 @@ class SqlConversationLog:
             values = {"owner": owner.value} | ({"handoff_at": None} if owner is Owner.BOT else {})
             await connection.execute(update(conversations).where(_is(conversation_id)).values(**values))
             if owner is Owner.STAFF:
-                await _fence_out(connection, conversation_id, await self._database.now(connection))
+                await fence_out(connection, conversation_id, await self._database.now(connection))
 
 
-async def _fence_out(connection: AsyncConnection, conversation_id: str, now: datetime) -> None:
+async def fence_out(connection: AsyncConnection, conversation_id: str, now: datetime) -> None:
     """Take the lease from whoever is writing an answer: it could no longer be stopped once staff have begun to write."""
     freed = update(conversations).where(_is(conversation_id), conversations.c.lease.is_not(None))
     if (await connection.execute(freed.values(lease=None, lease_until=None, due_at=now))).rowcount:

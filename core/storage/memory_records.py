@@ -1,4 +1,4 @@
-"""Records of staff in lists and dictionaries: the audit log and secrets, which stay in this process."""
+"""Records of staff in lists and dictionaries: the audit log, secrets, which stay in this process, and what is kept of one person."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from typing import Any
 
 from core.audit import START, STARTED, AuditEntry, chained
 from core.domain import utc_now
+from core.feedback import Feedback
+from core.privacy import ErasureReport, tombstone, user_document
+from core.review import TurnRecord
+from core.storage.memory_staff import MemoryCorrectionStore, MemoryFeedbackLog, MemoryTurnBook
 
 
 class MemoryAuditLog:
@@ -99,3 +103,51 @@ class _Locked:
     async def replace(self, value: bytes, expires_at: datetime | None = None) -> None:
         """See `LockedSecret.replace`."""
         self.value, self.replacement = value, (value, expires_at)
+
+
+class MemoryPrivacyDesk:
+    """`PrivacyDesk` over the other stores in dictionaries, which know a message only by its turn."""
+
+    def __init__(self, book: MemoryTurnBook, feedback: MemoryFeedbackLog, corrections: MemoryCorrectionStore) -> None:
+        self._book = book
+        self._feedback = feedback
+        self._corrections = corrections
+
+    async def export(self, platform: str, workspace_id: str, actor_id: str) -> dict[str, Any]:
+        """See `PrivacyDesk.export`."""
+        turns = self._turns(platform, workspace_id, actor_id)
+        given = [one for one in self._feedback.given.values() if self._gave(one, platform, workspace_id, actor_id)]
+        return {
+            "user": user_document(platform, workspace_id, actor_id),
+            "messages": [{"text": one.question, "received_at": one.asked_at.isoformat()} for one in turns],
+            "turns": [{"turn_id": one.turn_id, "question": one.question, "text": one.reply.text} for one in turns],
+            "feedback": [{"turn_id": one.turn_id, "helpful": one.helpful, "comment": one.comment} for one in given],
+        }
+
+    async def erase(self, platform: str, workspace_id: str, actor_id: str) -> ErasureReport:
+        """See `PrivacyDesk.erase`."""
+        nobody, turns = tombstone(platform, workspace_id, actor_id), self._turns(platform, workspace_id, actor_id)
+        given = [key for key, one in self._feedback.given.items() if self._gave(one, platform, workspace_id, actor_id)]
+        for key in given:
+            one = replace(self._feedback.given.pop(key), actor_id=nobody, comment="")
+            self._feedback.given[one.turn_id, nobody] = one
+        erased = {one.turn_id for one in turns}
+        for key, one in list(self._feedback.given.items()):
+            self._feedback.given[key] = replace(one, comment="") if one.turn_id in erased else one
+        for record in turns:
+            blank = replace(record.reply, text="", citations=(), hits=())
+            self._book.records[record.turn_id] = record._replace(actor_id=nobody, question="", reply=blank)
+            self._book.asked.discard((record.address, actor_id))
+        corrected = {key: one for key, one in self._corrections.kept.items() if one.draft.turn_id in erased}
+        self._corrections.kept |= {key: one._replace(draft=replace(one.draft, question="")) for key, one in corrected.items()}
+        return ErasureReport(len(turns), 0, len(turns), len(given), len(corrected), 0)
+
+    def _turns(self, platform: str, workspace_id: str, actor_id: str) -> list[TurnRecord]:
+        return [one for one in self._book.records.values() if (*_place(one), one.actor_id) == (platform, workspace_id, actor_id)]
+
+    def _gave(self, given: Feedback, platform: str, workspace_id: str, actor_id: str) -> bool:
+        return given.actor_id == actor_id and _place(self._book.records[given.turn_id]) == (platform, workspace_id)
+
+
+def _place(record: TurnRecord) -> tuple[str, str]:
+    return record.address.platform, record.address.workspace_id

@@ -13,6 +13,7 @@ from core.feedback import FeedbackLog
 from core.ports import Delivery
 from core.presence import Channels
 from core.previews import Previews
+from core.privacy import PrivacyDesk
 from core.review import TurnBook, TurnRecord
 from core.storage.channels import SqlChannels
 from core.storage.correction_store import SqlCorrectionStore
@@ -20,6 +21,7 @@ from core.storage.database import Database
 from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
 from core.storage.inbox import SqlInbox
+from core.storage.memory_records import MemoryPrivacyDesk
 from core.storage.memory_staff import (
     MemoryChannels,
     MemoryCorrectionStore,
@@ -31,6 +33,7 @@ from core.storage.memory_staff import (
 )
 from core.storage.outbox import SqlOutbox
 from core.storage.previews import SqlPreviews
+from core.storage.privacy import SqlPrivacyDesk
 from core.storage.turn_book import SqlTurnBook
 
 HERE = Address("test", "w", "c", "t1")
@@ -46,6 +49,7 @@ class Counter(Protocol):
     corrections: CorrectionStore
     drafts: Drafts
     previews: Previews
+    privacy: PrivacyDesk
 
     async def ask(
         self,
@@ -79,6 +83,7 @@ class MemoryCounter:
         self.corrections = MemoryCorrectionStore(self.book)
         self.drafts = MemoryDrafts(self.book)
         self.previews = MemoryPreviews()
+        self.privacy = MemoryPrivacyDesk(self.book, self.feedback, self.corrections)
 
     async def ask(
         self,
@@ -114,6 +119,7 @@ class SqlCounter:
         self.corrections = SqlCorrectionStore(database)
         self.drafts = SqlDrafts(database)
         self.previews = SqlPreviews(database)
+        self.privacy = SqlPrivacyDesk(database)
 
     async def ask(
         self,
@@ -126,7 +132,9 @@ class SqlCounter:
         draft: bool = False,
     ) -> str:
         self._number += 1
-        await self._inbox.accept(InboundMessage(f"m{self._number}", address, Actor(actor, "Ann"), text, for_bot=for_bot, draft=draft))
+        await self._inbox.accept(
+            InboundMessage(f"m{self._number}", address, Actor(actor, f"{actor.title()} Canary"), text, for_bot=for_bot, draft=draft)
+        )
         claim = await self._inbox.claim(60)
         assert claim is not None
         return await self._inbox.finish(claim, reply)

@@ -1,0 +1,128 @@
+"""What is kept of one person, in SQL: read out, or blanked in one transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, null, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.privacy import ErasureReport, tombstone, user_document
+from core.storage.conversation_log import fence_out
+from core.storage.database import Database
+from core.storage.staff_tables import corrections, feedback
+from core.storage.tables import among, conversations, inbox, outbox, turns
+
+_WAITING = among(inbox.c.state, "new", "claimed")
+_UNDELIVERED = among(outbox.c.state, "pending", "sending", "uncertain")
+_SENT_BY_STAFF = 2  # the part of a turn that holds a decided draft
+
+
+class SqlPrivacyDesk:
+    """`PrivacyDesk` on a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def export(self, platform: str, workspace_id: str, actor_id: str) -> dict[str, Any]:
+        """See `PrivacyDesk.export`."""
+        one = _Person(platform, workspace_id, actor_id)
+        parts = {"messages": one.messages(), "turns": one.turns(), "feedback": one.feedback()}
+        async with self._database.read() as connection:
+            lists = {name: await _documents(connection, query) for name, query in parts.items()}
+        return {"user": user_document(platform, workspace_id, actor_id), **lists}
+
+    async def erase(self, platform: str, workspace_id: str, actor_id: str) -> ErasureReport:
+        """See `PrivacyDesk.erase`."""
+        one, nobody = _Person(platform, workspace_id, actor_id), tombstone(platform, workspace_id, actor_id)
+        async with self._database.write() as connection:
+            # Under the locks of all their conversations no worker can finish an answer, and no message can join.
+            await connection.execute(one.conversations().order_by(conversations.c.conversation_id).with_for_update())
+            cancelled = await self._cancel(connection, one)
+            dropped = await _change(connection, outbox, outbox.c.turn_id.in_(one.turn_ids()) & _UNDELIVERED, **_DROPPED)
+            await self._blank_what_was_said(connection, one)
+            corrected = await _change(connection, corrections, corrections.c.turn_id.in_(one.turn_ids()), **_CORRECTION)
+            given = await _change(connection, feedback, one.gave(), actor_id=nobody, comment="")
+            # Last those by which the others are found.
+            answered = await _change(connection, turns, turns.c.turn_id.in_(one.turn_ids()), actor_id=nobody, **_TURN)
+            wrote = await _change(connection, inbox, one.wrote(), actor_id=nobody, **_MESSAGE)
+        return ErasureReport(wrote, cancelled, answered, given, corrected, dropped)
+
+    async def _cancel(self, connection: AsyncConnection, one: _Person) -> int:
+        """Take what waits from whoever is answering it; a conversation in which nothing waits any more is freed at its next claim."""
+        waiting = (await connection.execute(select(inbox.c.conversation_id).where(one.wrote(), _WAITING))).scalars().all()
+        for conversation_id in set(waiting):
+            await fence_out(connection, conversation_id, await self._database.now(connection))
+        return await _change(connection, inbox, one.wrote() & _WAITING, state="cancelled")
+
+    async def _blank_what_was_said(self, connection: AsyncConnection, one: _Person) -> None:
+        theirs = outbox.c.turn_id.in_(one.turn_ids())
+        await _change(connection, outbox, theirs, text=null(), last_error=null())
+        here = outbox.c.conversation_id.in_(one.conversations())
+        await _change(connection, outbox, outbox.c.turn_id.is_(None) & here & ~_UNDELIVERED, text="", last_error=null())
+        await _change(connection, feedback, feedback.c.turn_id.in_(one.turn_ids()), comment="")
+
+
+# The hashes of texts go too: a short text can be found by trying.
+_MESSAGE = {"actor_name": "", "text": "", "text_sha256": "", "last_error": null()}
+_TURN: dict[str, Any] = {"question": "", "question_sha256": "", "text": "", "citations": [], "hits": []}
+_DROPPED = {"state": "dropped", "lease": null(), "lease_until": null()}
+_CORRECTION = {"question": "", "digest": corrections.c.correction_id}  # the answer is by staff, who may ask another question for it
+
+
+class _Person:
+    """Queries for all that belongs to one person; an id means somebody only within its platform and workspace."""
+
+    def __init__(self, platform: str, workspace_id: str, actor_id: str) -> None:
+        self._place = {"platform": platform, "workspace_id": workspace_id}
+        self._actor_id = actor_id
+
+    def wrote(self) -> ColumnElement[bool]:
+        platform, workspace = self._in(inbox)
+        return platform & workspace & (inbox.c.actor_id == self._actor_id)
+
+    def gave(self) -> ColumnElement[bool]:
+        here = select(turns.c.turn_id).join(conversations).where(*self._in(conversations))
+        return (feedback.c.actor_id == self._actor_id) & feedback.c.turn_id.in_(here)
+
+    def turn_ids(self) -> Select[Any]:
+        joined = select(turns.c.turn_id).join(conversations, conversations.c.conversation_id == turns.c.conversation_id)
+        return joined.where(turns.c.actor_id == self._actor_id, *self._in(conversations))
+
+    def conversations(self) -> Select[Any]:
+        asked = conversations.c.conversation_id.in_(select(inbox.c.conversation_id).where(self.wrote()))
+        answered = conversations.c.conversation_id.in_(select(turns.c.conversation_id).where(turns.c.actor_id == self._actor_id))
+        return select(conversations.c.conversation_id).where(*self._in(conversations), asked | answered)
+
+    def messages(self) -> Select[Any]:
+        said = (inbox.c.message_id, inbox.c.channel_id, conversations.c.thread_id, inbox.c.actor_name, inbox.c.text, inbox.c.received_at)
+        return select(*said).join(conversations).where(self.wrote()).order_by(inbox.c.inbox_id)
+
+    def turns(self) -> Select[Any]:
+        changed = outbox.c.text.label("text_by_staff")
+        by_staff = (outbox.c.turn_id == turns.c.turn_id) & (outbox.c.part == _SENT_BY_STAFF)
+        said = (
+            *(turns.c[name] for name in ("turn_id", "question", "asked_at", "answered_at", "decision", "text")),
+            changed,
+            turns.c.citations,
+        )
+        joined = turns.join(conversations).outerjoin(outbox, by_staff)
+        query = select(*said, conversations.c.channel_id, conversations.c.thread_id).select_from(joined)
+        return query.where(turns.c.turn_id.in_(self.turn_ids())).order_by(turns.c.asked_at, turns.c.position)
+
+    def feedback(self) -> Select[Any]:
+        given = (feedback.c[name] for name in ("turn_id", "helpful", "reason", "comment", "given_at"))
+        return select(*given).where(self.gave()).order_by(feedback.c.given_at)
+
+    def _in(self, table: Table) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        platform, workspace = (table.c[name] == value for name, value in self._place.items())
+        return platform, workspace
+
+
+async def _documents(connection: AsyncConnection, query: Select[Any]) -> list[dict[str, Any]]:
+    rows = (await connection.execute(query)).mappings()
+    return [{name: value.isoformat() if name.endswith("_at") else value for name, value in row.items()} for row in rows]
+
+
+async def _change(connection: AsyncConnection, table: Table, where: ColumnElement[bool], **values: Any) -> int:
+    return (await connection.execute(update(table).where(where).values(**values))).rowcount
