@@ -94,6 +94,12 @@ class Office:
         """What the bot said in a thread, each message as one text of its sections."""
         return [said(message) for message in self.slack.thread(channel, thread) if message.user == BOT]
 
+    async def quiet(self) -> None:
+        """Wait until nothing waits: every message has its turn, every reply is out."""
+        async with asyncio.timeout(20):
+            while (backlog := await self.graph.inbox.backlog()).waiting or backlog.undelivered:
+                await asyncio.sleep(0.02)
+
     async def turns(self) -> list[dict[str, Any]]:
         """Every turn that was logged, oldest first."""
         async with self.graph.database.read() as connection:
