@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import as_file, files
 
-from core.storage.privacy import SqlPrivacyDesk
 from threadpoolctl import threadpool_limits
 
 from bot.dispatch import Dispatch
@@ -17,6 +16,7 @@ from bot.secrets import vault_keys
 from bot.settings import Settings
 from bot.slack.adapter import SlackAdapter, Stores
 from bot.slack.buttons import Buttons, Desk
+from bot.slack.client import open_session
 from bot.slack.home import Home
 from bot.slack.live import LivePreviews
 from bot.slack.parts import SlackParts
@@ -57,6 +57,7 @@ from core.storage.inbox import SqlInbox
 from core.storage.knowledge_store import SqlKnowledgeStore
 from core.storage.outbox import SqlOutbox
 from core.storage.previews import SqlPreviews
+from core.storage.privacy import SqlPrivacyDesk
 from core.storage.quota import SqlBudget
 from core.storage.turn_book import SqlTurnBook
 from core.storage.vault import SqlVault
@@ -155,7 +156,6 @@ class Frontdesk:
     @asynccontextmanager
     async def slack(self, retriever: SnapshotRetriever) -> AsyncIterator[SlackParts]:
         """Everything of Slack that a process may need, on one pool of connections."""
-        import aiohttp
 
         async def texts(passage_ids: tuple[str, ...]) -> tuple[str, ...]:
             found = [await retriever.passage(passage_id) for passage_id in passage_ids]
@@ -164,7 +164,7 @@ class Frontdesk:
         asked = self.settings.slack
         vault, previews, turns = SqlVault(self.database, vault_keys(self.settings)), SqlPreviews(self.database), SqlTurnBook(self.database)
         live = LivePreviews(previews)
-        async with aiohttp.ClientSession() as session:
+        async with open_session() as session:
             workspaces = OneWorkspace(asked.bot_token, asked.api_url, session)
             adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, asked.staff_channel)
             service = self._slack_service(workspaces, turns, vault, retriever)

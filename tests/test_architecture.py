@@ -27,6 +27,7 @@ TRESPASSES = {
     "faiss lives in retrieval.faiss_index": ("retrieval/ingest.py", "import faiss"),
     "bm25s lives in retrieval.lexical": ("retrieval/ingest.py", "import bm25s"),
     "prometheus_client lives in bot.metrics": ("bot/dispatch.py", "import prometheus_client"),
+    "Slack's libraries live in bot.slack": ("bot/dispatch.py", "import slack_sdk"),
     "cryptography lives in core.storage.vault": ("core/storage/previews.py", "import cryptography"),
     "Migrations never import the application": ("migrations/env.py", "import core.domain"),
 }

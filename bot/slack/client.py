@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from core.errors import DeliveryError, RateLimitedError, RefusedError, UncertainError
+from core.errors import DeliveryError, RateLimitedError, RefusedError, SettingsError, UncertainError
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -17,6 +17,16 @@ CALL_SECONDS = 9  # below the courier's own limit of 10, so that this error is t
 # Slack took the call and something broke behind it: nobody can tell how far it got.
 _BROKEN = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
 _FOR_NOW = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded", "streaming_state_conflict", "team_access_not_granted"})
+
+
+def open_session() -> ClientSession:
+    """Return the pool of connections that every workspace shares. Raises `SettingsError` when the packages are not there."""
+    try:
+        import aiohttp
+        import slack_bolt  # noqa: F401
+    except ImportError as error:
+        raise SettingsError("Slack needs packages that are not installed: pip install 'frontdesk[slack]'") from error
+    return aiohttp.ClientSession()
 
 
 class SlackClient:
