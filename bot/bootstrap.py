@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from bot.dispatch import Dispatch
 from bot.metrics import Metrics
 from bot.settings import Settings
+from core.audit import AuditLog
 from core.delivery.courier import Courier
 from core.delivery.crew import Bell
 from core.delivery.reception import Reception
@@ -25,16 +26,19 @@ from core.domain import InboundMessage, Limits
 from core.errors import SnapshotError
 from core.knowledge import KnowledgeStore
 from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, Outbox, PersonDetector
+from core.privacy import PrivacyDesk
 from core.quota import Allowance, Budget
 from core.serving import weights
 from core.serving.extractive import ExtractiveGenerator
 from core.serving.local import LocalGenerator, best_device
 from core.serving.resilient import ResilientGenerator
+from core.storage.audit import SqlAuditLog
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.inbox import SqlInbox
 from core.storage.knowledge_store import SqlKnowledgeStore
 from core.storage.outbox import SqlOutbox
+from core.storage.privacy import SqlPrivacyDesk
 from core.storage.quota import SqlBudget
 from retrieval import documents, ingest, snapshot
 from retrieval.embedding import SentenceEmbedder
@@ -65,6 +69,16 @@ class Frontdesk:
     def conversation_log(self) -> ConversationLog:
         """Where conversations are kept."""
         return SqlConversationLog(self.database)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        """Who did what."""
+        return SqlAuditLog(self.database)
+
+    @cached_property
+    def privacy_desk(self) -> PrivacyDesk:
+        """What is kept of one person."""
+        return SqlPrivacyDesk(self.database)
 
     @cached_property
     def metrics(self) -> Metrics:
