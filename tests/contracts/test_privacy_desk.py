@@ -83,6 +83,14 @@ async def test_whoever_was_erased_and_comes_back_is_new(counter: Counter) -> Non
     assert (await counter.privacy.erase(*ANN)).messages == 1
 
 
+async def test_a_draft_for_somebody_who_was_erased_can_no_longer_be_sent(counter: Counter) -> None:
+    turn_id = await counter.ask(draft=True)
+    await counter.privacy.erase(*ANN)
+    assert not await counter.drafts.send(turn_id, None)
+    assert not await counter.drafts.send(turn_id, "in other words")
+    assert await counter.queued() == []
+
+
 async def everything(database: Database) -> str:
     """All rows of all tables, as text."""
     async with database.read() as connection:
