@@ -48,14 +48,16 @@ async def slack_of(graph: Frontdesk, retriever: SnapshotRetriever) -> AsyncItera
     async with open_session() as session:
         workspaces = OneWorkspace(asked.bot_token, asked.api_url, session)
         adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, asked.staff_channel)
-        service = _service(graph, workspaces, turns, vault, retriever)
+        service = _service(graph, workspaces, adapter, turns, vault, retriever)
         try:
             yield SlackParts(asked, adapter, service)
         finally:
             await live.aclose()
 
 
-def _service(graph: Frontdesk, workspaces: Workspaces, turns: SqlTurnBook, vault: Vault, retriever: SnapshotRetriever) -> SlackService:
+def _service(
+    graph: Frontdesk, workspaces: Workspaces, adapter: SlackAdapter, turns: SqlTurnBook, vault: Vault, retriever: SnapshotRetriever
+) -> SlackService:
     database, audit, privacy = graph.database, graph.audit_log, graph.privacy_desk
     people, channels = People(_rule(graph.settings.slack)), SqlChannels(database)
     feedback, drafts = SqlFeedbackLog(database), SqlDrafts(database)
@@ -63,6 +65,7 @@ def _service(graph: Frontdesk, workspaces: Workspaces, turns: SqlTurnBook, vault
     mode = Mode(graph.settings.slack.mode)
     return SlackService(
         workspaces,
+        adapter,
         Receiver(workspaces, graph.dispatch, graph.outbox, channels, graph.conversation_log, people, mode),
         Buttons(desk),
         Windows(desk, SqlCorrectionStore(database)),

@@ -73,7 +73,14 @@ class SlackAdapter:
             read = await workspace.client.ask("conversations.history", channel=self._staff_channel, oldest=since, **_WITH_METADATA)
             return _found(read, self._staff_channel, delivery.key)
         read = await workspace.client.ask("conversations.replies", channel=address.channel_id, ts=address.thread_id, **_WITH_METADATA)
-        return _found(read, address.channel_id, delivery.key)
+        found = _found(read, address.channel_id, delivery.key)
+        if found is not None:  # perhaps in the place of its preview, which the next reply must not overwrite
+            await self._stores.previews.end(address)
+        return found
+
+    async def withdraw(self, address: Address) -> None:
+        """Take away what is shown of an answer that will not come: its question was taken back, or a person answers."""
+        await self._live.take_away(await self._workspace(address), address)
 
     async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
         """See `ChatAdapter.preview`."""

@@ -89,12 +89,7 @@ class LivePreviews:
 
     async def finish(self, workspace: Workspace, address: Address) -> str | None:
         """Stop showing; return the message that the reply should replace, None when there is none."""
-        shown = self._shown.pop(address, None)
-        if shown is not None:
-            shown.over = True
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE_SECONDS), shown.busy:
-                    pass
+        await self._stop(address)
         kept = await self._previews.of(address)
         if kept is None:
             return None
@@ -106,11 +101,21 @@ class LivePreviews:
         return reference
 
     async def take_away(self, workspace: Workspace, address: Address) -> None:
-        """Delete a preview that cannot become the reply; best effort."""
+        """Delete a preview that will not become a reply; best effort."""
+        await self._stop(address)
         kept = await self._previews.of(address)
         if kept is not None and kept.reference:
             await self._delete(workspace, kept.reference)
         await self._previews.end(address)
+
+    async def _stop(self, address: Address) -> None:
+        """Show nothing more, and wait for a call that is under way, but not for long."""
+        shown = self._shown.pop(address, None)
+        if shown is not None:
+            shown.over = True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE_SECONDS), shown.busy:
+                    pass
 
     async def _bring_up_to_date(self, workspace: Workspace, shown: _Shown) -> None:
         async with shown.busy:
