@@ -43,7 +43,7 @@ def build(receiver: Receiver, interact: Interact, observe: Observe, follow: Call
         return AuthorizeResult(enterprise_id=None, team_id=None, bot_token="")
 
     app = AsyncApp(
-        logger=logging.getLogger("bot.slack.bolt"),
+        logger=_bolt_logger(),
         authorize=nobody,
         request_verification_enabled=False,  # done before, in `http`: Bolt would write the body of a forged request to the log
         ignoring_self_events_enabled=False,  # our own messages are receipts
@@ -63,6 +63,13 @@ def build(receiver: Receiver, interact: Interact, observe: Observe, follow: Call
 
     app.middleware(commit)
     return app
+
+
+def _bolt_logger() -> logging.Logger:
+    """Bolt warns of a SLACK_BOT_TOKEN in the environment that it does not use, though we do."""
+    quiet = logging.getLogger("slack_bolt.frontdesk")
+    quiet.setLevel(logging.ERROR)
+    return quiet
 
 
 async def _after_event(
@@ -129,7 +136,7 @@ class SocketMode:
         from slack_sdk.web.async_client import AsyncWebClient
 
         web = AsyncWebClient(base_url=self._api_url, retry_handlers=[])
-        client = SocketModeClient(self._app_token, web_client=web, ping_interval=PING_SECONDS, logger=logging.getLogger("bot.slack.socket"))
+        client = SocketModeClient(self._app_token, web_client=web, ping_interval=PING_SECONDS, logger=logging.getLogger("slack_sdk.socket"))
 
         async def handle(client: Any, request: Any) -> None:
             response = await run_async_bolt_app(self._app, request)
