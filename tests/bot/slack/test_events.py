@@ -187,6 +187,8 @@ def test_bad_input_30_a_preview_of_a_link_is_no_edit() -> None:
     assert translate(envelope(changed(preview | edited, before | edited)), BOT) is None
     assert translate(envelope(changed(preview | edited, before)), BOT) is None  # only the preview was taken away
     assert translate(envelope(changed(before | {"reply_count": 1}, before)), BOT) is None
+    other_words = before | {"text": "see <https://x.test|x.test>"}  # by Slack, not by the author
+    assert translate(envelope(changed(other_words | edited, before | edited)), BOT) is None
 
 
 def test_an_edit_by_a_bot_is_nothing() -> None:
