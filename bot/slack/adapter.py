@@ -68,6 +68,18 @@ class SlackAdapter:
         if address.thread_id.startswith(PRIVATE):
             return None  # only the one who asked can see whether it is there; better twice to one person than never
         workspace = await self._workspace(address)
+        try:
+            return await self._look_up(workspace, delivery)
+        except SlackRefusedError as error:
+            if error.code != "missing_scope":
+                raise
+            logger.warning(
+                "a reply that may have arrived cannot be looked up, it is sent again: Slack misses a scope. See: frontdesk doctor"
+            )
+            return None  # an app that may not read channels: better twice than never
+
+    async def _look_up(self, workspace: Workspace, delivery: Delivery) -> str | None:
+        address = delivery.address
         if delivery.action in (Action.DRAFT, Action.ALERT):
             since = f"{delivery.asked_at.timestamp() - 60:.6f}"
             read = await workspace.client.ask("conversations.history", channel=self._staff_channel, oldest=since, **_WITH_METADATA)

@@ -192,7 +192,12 @@ class LivePreviews:
     async def _find(self, workspace: Workspace, address: Address, attempt: str) -> str | None:
         """Look for a preview that was posted while nobody could write down where; a stream carries no mark of ours."""
         place = {"channel": address.channel_id, "ts": address.thread_id}
-        read = await workspace.client.ask("conversations.replies", **place, limit=200, include_all_metadata=True)
+        try:
+            read = await workspace.client.ask("conversations.replies", **place, limit=200, include_all_metadata=True)
+        except SlackRefusedError as error:
+            if error.code != "missing_scope":  # an app that may not read channels
+                raise
+            return None
         for message in read.get("messages", ()):
             metadata = message.get("metadata") or {}
             mine = message.get("bot_id") == workspace.identity.bot_id and metadata.get("event_type") != REPLY_EVENT

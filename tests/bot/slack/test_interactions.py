@@ -95,13 +95,13 @@ def test_every_button_that_is_drawn_is_understood() -> None:
 def test_a_menu_entry_tells_the_message_it_was_chosen_on() -> None:
     chosen = BASE | {
         "type": "message_action",
-        "callback_id": "teach_helpdesk",
+        "callback_id": "teach_frontdesk",
         "message_ts": "5.1",
         "channel": {"id": "C1"},
         "response_url": HOOK,
     }
     chosen |= {"message": {"type": "message", "user": "UBEN", "ts": "5.1", "thread_ts": "4.1", "text": "pay &amp; go <@U1|ann>"}}
-    assert shortcut(chosen, "A1") == Shortcut(ANN, "teach_helpdesk", "C1", "5.1", "4.1", "UBEN", "pay & go @ann", "1.2.x", HOOK)
+    assert shortcut(chosen, "A1") == Shortcut(ANN, "teach_frontdesk", "C1", "5.1", "4.1", "UBEN", "pay & go @ann", "1.2.x", HOOK)
     for broken in ({"callback_id": "other"}, {"channel": None}, {"message_ts": None, "message": {}}, {"user": {}}):
         assert shortcut(chosen | broken) is None
 
@@ -143,7 +143,7 @@ JSON = st.recursive(
 
 @given(st.sampled_from(["container", "actions", "user", "team", "channel", "view", "message", "enterprise", "response_url", "text"]), JSON)
 def test_garbage_in_any_part_never_raises(name: str, garbage: Any) -> None:
-    shared = {"callback_id": "ask_helpdesk", "message_ts": "5.1", "command": "/support", "user_id": "U", "channel_id": "C"}
+    shared = {"callback_id": "correct_answer", "message_ts": "5.1", "command": "/support", "user_id": "U", "channel_id": "C"}
     for kind in ("block_actions", "message_action", "view_submission"):
         payload = press() | submit("teach", {"a": {"b": {"value": "x"}}}) | shared | {"type": kind, name: garbage}
         for parser in (pressed, shortcut, submitted, command):
