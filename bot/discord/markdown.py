@@ -51,7 +51,7 @@ def split(text: str, limit: int = MAX_MESSAGE) -> tuple[str, ...]:
         part = f"{part}\n{line}" if part else line
         if line.lstrip().startswith(_FENCE):
             fence = "" if fence else line.strip()[:20]
-    return tuple(one for one in (*parts, part) if one.strip(APART + "\n `") or _FENCE not in one and one.strip())
+    return tuple(one for one in (*parts, part) if one.strip(APART + "\n `") or (_FENCE not in one and one.strip()))
 
 
 def _lines(text: str, limit: int) -> list[str]:
