@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.vault import Vault
-
 from bot.slack import blocks
 from bot.slack.blocks import Message
 from bot.slack.client import SlackRefusedError
@@ -19,6 +17,7 @@ from core.errors import DeliveryError, RefusedError
 from core.ports import Delivery
 from core.previews import Previews
 from core.review import TurnBook
+from core.vault import Vault
 
 logger = logging.getLogger(__name__)
 

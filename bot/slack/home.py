@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from core.privacy import PrivacyDesk
-
 from bot.slack import views
 from bot.slack.adapter import PLATFORM, PRIVATE
 from bot.slack.interactions import Pressed
@@ -15,6 +13,7 @@ from bot.slack.slash import export_text
 from bot.slack.workspaces import Workspace
 from core.domain import Decision
 from core.errors import DeliveryError
+from core.privacy import PrivacyDesk
 from core.review import TurnBook, TurnRecord
 
 KEPT_DAYS = 30
