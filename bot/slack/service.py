@@ -10,7 +10,7 @@ from bot.slack.buttons import Buttons
 from bot.slack.home import Home
 from bot.slack.interactions import Command, Pressed, Shortcut, Submitted
 from bot.slack.payload import Payload, part, word
-from bot.slack.receiver import Receiver, Taken
+from bot.slack.receiver import Receiver, Taken, owner_of
 from bot.slack.slash import Slash
 from bot.slack.windows import Windows
 from bot.slack.workspaces import Workspaces
@@ -62,9 +62,9 @@ class SlackService:
                 if workspace is not None:
                     await self.home.opened(workspace, body)
             case "app_uninstalled":
-                await self.workspaces.removed(word(body, "team_id"))
+                await self.workspaces.removed(owner_of(body))
             case "tokens_revoked" if part(body, "event", "tokens").get("bot"):
-                await self.workspaces.removed(word(body, "team_id"))
+                await self.workspaces.removed(owner_of(body))
 
     async def took_over(self, taken: Taken) -> None:
         """Tell staff what their word in a thread means."""
