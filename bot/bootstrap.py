@@ -18,9 +18,13 @@ from bot.slack.adapter import SlackAdapter, Stores
 from bot.slack.buttons import Buttons, Desk
 from bot.slack.client import open_session
 from bot.slack.home import Home
+from bot.slack.install_pages import InstallPages
+from bot.slack.install_states import InstallStates
+from bot.slack.installations import VaultWorkspaces
 from bot.slack.live import LivePreviews
+from bot.slack.oauth import OAuth
 from bot.slack.parts import SlackParts
-from bot.slack.people import People
+from bot.slack.people import People, rule_of
 from bot.slack.receiver import Receiver
 from bot.slack.service import SlackService
 from bot.slack.slash import Slash
@@ -45,7 +49,6 @@ from core.serving.extractive import ExtractiveGenerator
 from core.serving.local import LocalGenerator, best_device
 from core.serving.resilient import ResilientGenerator
 from core.staff.commands import Commands
-from core.staff.rights import Rule
 from core.storage.audit import SqlAuditLog
 from core.storage.channels import SqlChannels
 from core.storage.conversation_log import SqlConversationLog
@@ -165,34 +168,33 @@ class Frontdesk:
         vault, previews, turns = SqlVault(self.database, vault_keys(self.settings)), SqlPreviews(self.database), SqlTurnBook(self.database)
         live = LivePreviews(previews)
         async with open_session() as session:
-            workspaces = OneWorkspace(asked.bot_token, asked.api_url, session)
+            oauth = OAuth(asked.client_id, asked.client_secret, asked.api_url, session)
+            many = VaultWorkspaces(vault, oauth) if asked.client_id else None
+            pages = InstallPages(oauth, many, InstallStates(vault), asked.public_url) if many else None
+            workspaces = many or OneWorkspace(asked.bot_token, asked.api_url, session)
+            await workspaces.check()
             adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, asked.staff_channel)
             service = self._slack_service(workspaces, turns, vault, retriever)
             try:
-                yield SlackParts(asked, adapter, service)
+                yield SlackParts(asked, adapter, service, pages)
             finally:
                 await live.aclose()
+                await workspaces.aclose()
 
     def _slack_service(self, workspaces: Workspaces, turns: SqlTurnBook, vault: Vault, retriever: SnapshotRetriever) -> SlackService:
-        people, channels, audit = People(self._slack_rule()), SqlChannels(self.database), SqlAuditLog(self.database)
+        asked = self.settings.slack
+        people = People(rule_of(asked), many=bool(asked.client_id))
+        channels, audit = SqlChannels(self.database), SqlAuditLog(self.database)
         feedback, drafts, privacy = SqlFeedbackLog(self.database), SqlDrafts(self.database), SqlPrivacyDesk(self.database)
         desk = Desk(self.dispatch, turns, feedback, drafts, self.conversation_log, audit, people, retriever.passage)
-        mode = Mode(self.settings.slack.mode)
         return SlackService(
             workspaces,
-            Receiver(workspaces, self.dispatch, self.outbox, channels, self.conversation_log, people, mode),
+            Receiver(workspaces, self.dispatch, self.outbox, channels, self.conversation_log, people, Mode(asked.mode)),
             Buttons(desk),
             Windows(desk, SqlCorrectionStore(self.database)),
             Slash(desk, vault, privacy, lambda rules: Commands(rules, audit, channels, self.knowledge_store, self.inbox.backlog)),
             Home(turns, privacy, retriever.titles),
         )
-
-    def _slack_rule(self) -> Rule:
-        asked = self.settings.slack
-        return Rule(
-            admin_ids=_ids(asked.admins), admin_groups=_ids(asked.admin_group),
-            staff_ids=_ids(asked.staff), staff_groups=_ids(asked.staff_group),
-        )  # fmt: skip
 
     def worker(self, engine: Engine, adapters: Mapping[str, ChatAdapter]) -> Worker:
         """What answers accepted messages; previews go to the adapters of this process."""
@@ -275,10 +277,6 @@ class Frontdesk:
     @cached_property
     def _embedders(self) -> dict[str, Embedder]:
         return {}
-
-
-def _ids(listed: str) -> frozenset[str]:
-    return frozenset(one.strip() for one in listed.split(",") if one.strip())
 
 
 @asynccontextmanager
