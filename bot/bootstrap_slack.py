@@ -7,14 +7,17 @@ from contextlib import asynccontextmanager
 
 from bot.bootstrap import Frontdesk
 from bot.secrets import vault_keys
-from bot.settings import Slack
 from bot.slack.adapter import SlackAdapter, Stores
 from bot.slack.buttons import Buttons, Desk
 from bot.slack.client import open_session
 from bot.slack.home import Home
+from bot.slack.install_pages import InstallPages
+from bot.slack.install_states import InstallStates
+from bot.slack.installations import VaultWorkspaces
 from bot.slack.live import LivePreviews
+from bot.slack.oauth import OAuth
 from bot.slack.parts import SlackParts
-from bot.slack.people import People
+from bot.slack.people import People, rule_of
 from bot.slack.receiver import Receiver
 from bot.slack.service import SlackService
 from bot.slack.slash import Slash
@@ -22,7 +25,6 @@ from bot.slack.windows import Windows
 from bot.slack.workspaces import OneWorkspace, Workspaces
 from core.presence import Mode
 from core.staff.commands import Commands
-from core.staff.rights import Rule
 from core.storage.channels import SqlChannels
 from core.storage.correction_store import SqlCorrectionStore
 from core.storage.drafts import SqlDrafts
@@ -46,23 +48,29 @@ async def slack_of(graph: Frontdesk, retriever: SnapshotRetriever) -> AsyncItera
     vault, previews, turns = SqlVault(database, vault_keys(graph.settings)), SqlPreviews(database), SqlTurnBook(database)
     live = LivePreviews(previews)
     async with open_session() as session:
-        workspaces = OneWorkspace(asked.bot_token, asked.api_url, session)
+        oauth = OAuth(asked.client_id, asked.client_secret, asked.api_url, session)
+        many = VaultWorkspaces(vault, oauth) if asked.client_id else None
+        pages = InstallPages(oauth, many, InstallStates(vault), asked.public_url) if many else None
+        workspaces = many or OneWorkspace(asked.bot_token, asked.api_url, session)
+        await workspaces.check()
         adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, asked.staff_channel)
         service = _service(graph, workspaces, adapter, turns, vault, retriever)
         try:
-            yield SlackParts(asked, adapter, service)
+            yield SlackParts(asked, adapter, service, pages)
         finally:
             await live.aclose()
+            await workspaces.aclose()
 
 
 def _service(
     graph: Frontdesk, workspaces: Workspaces, adapter: SlackAdapter, turns: SqlTurnBook, vault: Vault, retriever: SnapshotRetriever
 ) -> SlackService:
     database, audit, privacy = graph.database, graph.audit_log, graph.privacy_desk
-    people, channels = People(_rule(graph.settings.slack)), SqlChannels(database)
+    asked = graph.settings.slack
+    people, channels = People(rule_of(asked), many=bool(asked.client_id)), SqlChannels(database)
     feedback, drafts = SqlFeedbackLog(database), SqlDrafts(database)
     desk = Desk(graph.dispatch, turns, feedback, drafts, graph.conversation_log, audit, people, retriever.passage)
-    mode = Mode(graph.settings.slack.mode)
+    mode = Mode(asked.mode)
     return SlackService(
         workspaces,
         adapter,
@@ -72,14 +80,3 @@ def _service(
         Slash(desk, vault, privacy, lambda rules: Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog)),
         Home(turns, privacy, retriever.titles, graph.settings.retention_days),
     )
-
-
-def _rule(asked: Slack) -> Rule:
-    return Rule(
-        admin_ids=_ids(asked.admins), admin_groups=_ids(asked.admin_group),
-        staff_ids=_ids(asked.staff), staff_groups=_ids(asked.staff_group),
-    )  # fmt: skip
-
-
-def _ids(listed: str) -> frozenset[str]:
-    return frozenset(one.strip() for one in listed.split(",") if one.strip())

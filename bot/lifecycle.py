@@ -78,15 +78,20 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
 def _serves_slack(graph: Frontdesk, roles: frozenset[str]) -> bool:
     """Whether Slack is set up. Raises `SettingsError` when it is half, or asked for and not at all."""
     asked = graph.settings.slack
-    if asked.bot_token and not asked.is_served:
-        raise SettingsError("Slack has a bot token but no way to reach us: set slack.app_token or slack.signing_secret. See: README, Slack")
+    if asked.problem:
+        raise SettingsError(f"{asked.problem} See: README, Slack")
     if "slack" in roles and roles != ROLES and not asked.is_served:
-        raise SettingsError("Slack is not set up: slack.bot_token, and slack.app_token or slack.signing_secret. See: README, Slack")
+        raise SettingsError(
+            "Slack is not set up: slack.bot_token or slack.client_id, and slack.app_token or slack.signing_secret. See: README, Slack"
+        )
+    if asked.client_id and (asked.admins or asked.admin_group) and not asked.home_workspace:
+        logger.warning("nobody may run commands of admins in Slack before slack.home_workspace is set, the id of your own team")
     return asked.is_served
 
 
 def _needs_port(graph: Frontdesk, roles: frozenset[str]) -> bool:
-    return "web" in roles or ("slack" in roles and bool(graph.settings.slack.signing_secret))
+    asked = graph.settings.slack
+    return "web" in roles or ("slack" in roles and bool(asked.signing_secret or asked.client_id))
 
 
 def _where(graph: Frontdesk, listener: socket.socket | None, roles: frozenset[str]) -> str:
@@ -174,6 +179,7 @@ def _web(
         )
     takes_slack = slack is not None and "slack" in roles
     signed = {PATH: slack.endpoint} if takes_slack and slack and slack.endpoint else {}
+    pages = slack.pages if takes_slack and slack else {}
 
     async def health() -> dict[str, str]:
         problems = {
@@ -184,7 +190,7 @@ def _web(
         }
         return {part: problem for part, problem in problems.items() if problem}
 
-    return build(page, health, lambda: graph.metrics.exposition(graph.inbox.backlog), signed)
+    return build(page, health, lambda: graph.metrics.exposition(graph.inbox.backlog), signed, pages)
 
 
 async def _database_problem(graph: Frontdesk) -> str:

@@ -55,6 +55,7 @@ class Slack(BaseModel, extra="forbid"):
     staff_group: str = Field("", description="id of the user group of staff")
     admins: str = Field("", description="ids of members who may run /support-admin")
     admin_group: str = Field("", description="id of the user group of admins")
+    home_workspace: str = Field("", description="id of your own team: with a client id, admins and staff are its members only")
     client_id: str = Field("", description="for many workspaces, instead of a bot token; also SLACK_CLIENT_ID")
     client_secret: str = Field("", description="the secret of the client id; also SLACK_CLIENT_SECRET")
     public_url: str = Field("", description="where Slack reaches this server, for installing and the manifest: https://...")
@@ -64,6 +65,18 @@ class Slack(BaseModel, extra="forbid"):
     def is_served(self) -> bool:
         """Whether there is a way to hear from Slack and a way to speak there."""
         return bool((self.bot_token or self.client_id) and (self.app_token or self.signing_secret))
+
+    @property
+    def problem(self) -> str:
+        """What is half set up, empty when all is well."""
+        if self.bot_token and self.client_id:
+            return "slack.bot_token is for one workspace and slack.client_id for many: set one of the two."
+        if self.client_id and not self.client_secret:
+            return "slack.client_id needs slack.client_secret, its secret."
+        if (self.bot_token or self.client_id) and not self.is_served:
+            given = "a bot token" if self.bot_token else "a client id"
+            return f"Slack has {given} but no way to reach us: set slack.app_token or slack.signing_secret."
+        return ""
 
 
 class Settings(BaseSettings):

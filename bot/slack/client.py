@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from core.errors import DeliveryError, RateLimitedError, RefusedError, SettingsError, UncertainError
@@ -12,11 +14,17 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
     from slack_sdk.web.async_client import AsyncWebClient
 
+logger = logging.getLogger(__name__)
+
 API_URL = "https://slack.com/api/"
 CALL_SECONDS = 9  # below the courier's own limit of 10, so that this error is the one that says what happened
 # Slack took the call and something broke behind it: nobody can tell how far it got.
 _BROKEN = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
-_FOR_NOW = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded", "streaming_state_conflict", "team_access_not_granted"})
+_FOR_NOW = frozenset(
+    {"ratelimited", "rate_limited", "message_limit_exceeded", "streaming_state_conflict", "team_access_not_granted", "token_expired"}
+)
+ENDED = frozenset({"account_inactive", "token_revoked", "invalid_auth"})  # the token is worth nothing, whatever is asked with it
+PAUSE_SECONDS = 600.0  # an incident at Slack can look like a revoked token: after this, one call finds out
 
 
 def open_session() -> ClientSession:
@@ -82,6 +90,28 @@ class SlackClient:
                     raise UncertainError(f"Slack failed with {response.status}, perhaps after it took the private answer.")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UncertainError(f"Slack broke off before it took a private answer: {error.__class__.__name__}") from error
+
+
+class PausingClient(SlackClient):
+    """One of many workspaces: once Slack has said that its token is worth nothing, its calls fail at once and reach nobody."""
+
+    def __init__(self, token: str, api_url: str, session: ClientSession, workspace_id: str, now: Callable[[], float] = time) -> None:
+        super().__init__(token, api_url, session)
+        self._workspace_id = workspace_id
+        self._now = now
+        self._ended_by = ""
+        self._paused_until = 0.0
+
+    async def _called(self, method: str, **request: Any) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        if self._now() < self._paused_until:
+            raise SlackRefusedError(f"Workspace {self._workspace_id} is paused: Slack said {self._ended_by}.", self._ended_by)
+        try:
+            return await super()._called(method, **request)
+        except SlackRefusedError as error:
+            if error.code in ENDED:
+                self._ended_by, self._paused_until = error.code, self._now() + PAUSE_SECONDS
+                logger.error("workspace %s is paused until the app is installed there again: %s", self._workspace_id, error)
+            raise
 
 
 def _as_form(value: str | int | bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 
 from starlette.requests import Request
@@ -12,17 +12,20 @@ from bot.settings import Slack
 from bot.slack.adapter import SlackAdapter
 from bot.slack.app import SocketMode, build
 from bot.slack.http import Clock, endpoint
+from bot.slack.install_pages import InstallPages
 from bot.slack.service import SlackService
 
 
 class SlackParts:
     """The adapter for every process; the way in for those that serve Slack."""
 
-    def __init__(self, settings: Slack, adapter: SlackAdapter, service: SlackService) -> None:
+    def __init__(self, settings: Slack, adapter: SlackAdapter, service: SlackService, pages: InstallPages | None = None) -> None:
+        """`pages` where others may install the app."""
         self.adapter = adapter
         self._settings = settings
         self._service = service
         self._clock = Clock()
+        self.pages: Mapping[str, Callable[[Request], Awaitable[Response]]] = pages.routes if pages else {}
 
     @cached_property
     def socket(self) -> SocketMode | None:

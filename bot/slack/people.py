@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
+from bot.settings import Slack
 from bot.slack.workspaces import Workspace
 from core.errors import DeliveryError
 from core.staff.rights import Person, Rule, Verdict, is_staff
@@ -19,12 +21,26 @@ _PATIENCE_SECONDS = 2.0  # Slack waits 3 s for whoever asks this
 _MAX_KEPT = 10_000
 
 
+def rule_of(asked: Slack) -> Rule:
+    """Return what the settings say about who may do what."""
+    return Rule(
+        home_workspaces=_ids(asked.home_workspace),
+        admin_ids=_ids(asked.admins), admin_groups=_ids(asked.admin_group),
+        staff_ids=_ids(asked.staff), staff_groups=_ids(asked.staff_group),
+    )  # fmt: skip
+
+
+def _ids(listed: str) -> frozenset[str]:
+    return frozenset(one.strip() for one in listed.split(",") if one.strip())
+
+
 class People:
     """Looks people up and judges what they may do."""
 
-    def __init__(self, rule: Rule, clock: Callable[[], float] = monotonic) -> None:
-        """`rule` without home workspaces: whoever belongs to the installation's own team is at home."""
+    def __init__(self, rule: Rule, clock: Callable[[], float] = monotonic, *, many: bool = False) -> None:
+        """`rule` without home workspaces: whoever belongs to the installation's own team is at home; with `many` teams, nobody."""
         self._rule = rule
+        self._many = many
         self._clock = clock
         self._kept: dict[tuple[str, str, str], tuple[float, Any]] = {}
 
@@ -43,9 +59,9 @@ class People:
         return bool(rule.staff_ids or rule.staff_groups or rule.admin_ids or rule.admin_groups)
 
     def _at_home(self, workspace: Workspace) -> Rule:
-        rule = self._rule
-        home = rule.home_workspaces or frozenset({workspace.identity.team_id})
-        return Rule(home, rule.admin_ids, rule.admin_groups, rule.staff_ids, rule.staff_groups)
+        if self._rule.home_workspaces or self._many:
+            return self._rule
+        return replace(self._rule, home_workspaces=frozenset({workspace.identity.team_id}))
 
     async def _person(self, workspace: Workspace, user_id: str) -> Person:
         user = await self._told(workspace, "users.info", "user", user_id)

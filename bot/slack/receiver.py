@@ -110,4 +110,6 @@ def owner_of(body: Payload) -> str:
     seen_by: Payload = (parts(body, "authorizations") or [{}])[0]
     if is_true(seen_by, "is_enterprise_install"):
         return word(seen_by, "enterprise_id")
+    if not seen_by and is_true(body, "is_enterprise_install"):  # nobody is left who would see it once the app is removed
+        return word(body, "enterprise_id")
     return word(seen_by, "team_id") or word(body, "team_id") or word(part(body, "team"), "id")

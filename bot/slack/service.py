@@ -11,7 +11,7 @@ from bot.slack.buttons import Buttons
 from bot.slack.home import Home
 from bot.slack.interactions import Command, Pressed, Shortcut, Submitted
 from bot.slack.payload import Payload, part, word
-from bot.slack.receiver import Consequence, Receiver, Taken, Withdrawn
+from bot.slack.receiver import Consequence, Receiver, Taken, Withdrawn, owner_of
 from bot.slack.slash import Slash
 from bot.slack.windows import Windows
 from bot.slack.workspaces import Workspaces
@@ -64,9 +64,9 @@ class SlackService:
                 if workspace is not None:
                     await self.home.opened(workspace, body)
             case "app_uninstalled":
-                await self.workspaces.removed(word(body, "team_id"))
+                await self.workspaces.removed(owner_of(body))
             case "tokens_revoked" if part(body, "event", "tokens").get("bot"):
-                await self.workspaces.removed(word(body, "team_id"))
+                await self.workspaces.removed(owner_of(body))
 
     async def follow(self, consequence: Consequence) -> None:
         """Take away what is shown of an answer that will not come, and tell staff what their word in a thread means."""

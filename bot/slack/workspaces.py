@@ -23,12 +23,20 @@ class Workspace(NamedTuple):
 class Workspaces(Protocol):
     """Finds installations."""
 
+    async def check(self) -> None:
+        """Raises `VaultError` when what is kept cannot be opened."""
+        ...
+
     async def workspace(self, workspace_id: str) -> Workspace | None:
         """Return an installation, None when there is none. Raises a `DeliveryError` while Slack cannot be asked."""
         ...
 
     async def removed(self, workspace_id: str) -> None:
         """Forget an installation: the app was uninstalled or its token revoked."""
+        ...
+
+    async def aclose(self) -> None:
+        """End what is under way."""
         ...
 
 
@@ -50,6 +58,9 @@ class OneWorkspace:
                 self._known = Workspace(enterprise or identity.team_id, identity, self._client)
             return self._known
 
+    async def check(self) -> None:
+        """See `Workspaces.check`; nothing is kept of a token from the settings."""
+
     async def workspace(self, workspace_id: str) -> Workspace | None:
         """See `Workspaces.workspace`."""
         only = await self.only()
@@ -57,3 +68,6 @@ class OneWorkspace:
 
     async def removed(self, workspace_id: str) -> None:
         """See `Workspaces.removed`; a token from the settings cannot be forgotten, calls with it are refused from now on."""
+
+    async def aclose(self) -> None:
+        """See `Workspaces.aclose`."""

@@ -50,25 +50,33 @@ class _ChatRequest(BaseModel):
 
 
 Health = Callable[[], Awaitable[dict[str, str]]]  # part -> what is wrong with it, empty when all is well
-Signed = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
+_NONE: Mapping[str, Handler] = MappingProxyType({})
 
 
 def build(
-    page: Surroundings | None, health: Health, metrics: Callable[[], Awaitable[bytes]], signed: Mapping[str, Signed] = MappingProxyType({})
+    page: Surroundings | None,
+    health: Health,
+    metrics: Callable[[], Awaitable[bytes]],
+    signed: Mapping[str, Handler] = _NONE,
+    pages: Mapping[str, Handler] = _NONE,
 ) -> FastAPI:
-    """Return the ASGI application: the page if there is one, health and metrics, and what platforms send, signed, by path."""
+    """Return the ASGI application: the page if there is one, health and metrics; by path, what platforms send and pages of theirs."""
     app = FastAPI(title="Frontdesk", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(SameOrigin)
     app.add_middleware(BodyLimit)
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    if page is not None:
+    if page is not None or pages:
         app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    if page is not None:
         _add_page(app, page)
     _add_health(app, health, metrics)
     for path, handler in signed.items():
         app.router.add_route(path, handler, methods=["POST"])
+    for path, handler in pages.items():
+        app.router.add_route(path, handler, methods=["GET"])
     return app
 
 

@@ -129,9 +129,9 @@ class People(Deliveries):
         return await self.deliver(event | ({"inviter": inviter} if inviter else {}) | {"event_ts": self.stamp()})
 
     async def uninstall(self) -> Answer:
-        """The app is taken out: its tokens die, and it is told of both."""
+        """The app is taken out of this team: its tokens there die, and it is told of both."""
         for token in self.tokens.values():
-            token.revoked = token.revoked or token.kind == "bot"
+            token.revoked = token.revoked or (token.kind == "bot" and token.team_id == self.team_id)
         await self.deliver({"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [self.bot_user]}})
         return await self.deliver({"type": "app_uninstalled"})
 

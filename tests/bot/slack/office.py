@@ -116,9 +116,10 @@ def said(message: Any) -> str:
 
 
 def slack_settings(server: SlackPlatform, **more: str) -> Slack:
-    """How to reach the local Slack: over its transport."""
+    """How to reach the local Slack: over its transport; with a client id instead of the token of one workspace."""
     transport = {"app_token": server.app_token} if server.transport == "socket" else {"signing_secret": server.signing_secret}
-    return Slack(bot_token=server.bot_token, api_url=f"{server.url}/api/", **transport, **more)  # type: ignore[arg-type]
+    token = {} if "client_id" in more else {"bot_token": server.bot_token}
+    return Slack(api_url=f"{server.url}/api/", **token, **transport, **more)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -157,7 +158,7 @@ async def _served(server: SlackPlatform, graph: Frontdesk, parts: SlackParts) ->
     assert parts.endpoint is not None
     listener = listening(0)
     server.events_url = f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}"
-    app = build(None, health, metrics, {PATH: parts.endpoint})
+    app = build(None, health, metrics, {PATH: parts.endpoint}, parts.pages)
     web = QuietServer(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
     task = asyncio.create_task(web.serve([listener]))
     try:
