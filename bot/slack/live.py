@@ -81,6 +81,12 @@ class LivePreviews:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    async def settle(self, message: InboundMessage, attempt: str) -> None:
+        """Show nothing more, and return when what is under way has ended: a late edit would write over the reply."""
+        shown = self._shown.get(message.address)
+        if shown is not None and shown.attempt == attempt:
+            await self._stop(shown)
+
     async def aclose(self) -> None:
         """Stop whatever is being shown."""
         for task in tuple(self._tasks):
@@ -91,10 +97,7 @@ class LivePreviews:
         """Stop showing; return the message that the reply should replace, None when there is none."""
         shown = self._shown.pop(address, None)
         if shown is not None:
-            shown.over = True
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE_SECONDS), shown.busy:
-                    pass
+            await self._stop(shown)
         kept = await self._previews.of(address)
         if kept is None:
             return None
@@ -104,6 +107,12 @@ class LivePreviews:
             return None
         await self._stop_stream(workspace, reference)
         return reference
+
+    async def _stop(self, shown: _Shown) -> None:
+        shown.over = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS), shown.busy:
+                pass
 
     async def take_away(self, workspace: Workspace, address: Address) -> None:
         """Delete a preview that cannot become the reply; best effort."""
@@ -150,7 +159,9 @@ class LivePreviews:
             shown.over = True
             return
         address = shown.message.address
-        await self._previews.begin(address, shown.attempt)
+        if not await self._previews.begin(address, shown.attempt):
+            shown.over = True
+            return
         text, shown.started_at = shown.text, self._clock()
         told = await self._post(workspace, shown, text)
         shown.reference = f"{address.channel_id}/{told['ts']}"
@@ -186,9 +197,7 @@ class LivePreviews:
 
     async def _find(self, workspace: Workspace, address: Address, attempt: str) -> str | None:
         """Look for a preview that was posted while nobody could write down where; a stream carries no mark of ours."""
-        place = {"channel": address.channel_id, "ts": address.thread_id}
-        read = await workspace.client.ask("conversations.replies", **place, limit=200, include_all_metadata=True)
-        for message in read.get("messages", ()):
+        async for message in workspace.client.thread(address.channel_id, address.thread_id):
             metadata = message.get("metadata") or {}
             mine = message.get("bot_id") == workspace.identity.bot_id and metadata.get("event_type") != REPLY_EVENT
             if (metadata.get("event_payload") or {}).get("attempt") == attempt or (mine and address.channel_id.startswith("D")):

@@ -39,6 +39,7 @@ TOLD = "reason IN ('too_many', 'nothing_to_read') AND decision <> 'silent'"
 USED_TOKENS = "prompt_tokens > 0"
 IS_NOTICE = "turn_id IS NULL"
 _REFERRED = "reference IS NOT NULL"
+UNDELIVERED = ("pending", "sending", "uncertain")
 _UNDELIVERED = "state IN ('pending', 'sending', 'uncertain')"
 
 

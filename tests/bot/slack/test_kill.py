@@ -15,7 +15,7 @@ FAULTS = ("lost", "twice", "out_of_order")
 
 
 @pytest.mark.parametrize("previews", [False, True], ids=["replies alone", "previews too"])
-async def test_killed_workers_lose_nothing_repeat_nothing_and_keep_the_order(previews: bool, new_database_url: Callable[[str], str]) -> None:
+async def test_killed_processes_lose_and_repeat_nothing_and_keep_the_order(previews: bool, new_database_url: Callable[[str], str]) -> None:
     figures = await run(replace(TRIAL, previews=previews), new_database_url("sqlite"))
     assert {name: figures[name] for name in FAULTS} == dict.fromkeys(FAULTS, 0), figures
     assert figures["complete"], figures
