@@ -12,20 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from bot.dispatch import Dispatch
 from bot.metrics import Metrics
-from bot.secrets import vault_keys
 from bot.settings import Settings
-from bot.slack.adapter import SlackAdapter, Stores
-from bot.slack.buttons import Buttons, Desk
-from bot.slack.client import open_session
-from bot.slack.home import Home
-from bot.slack.live import LivePreviews
-from bot.slack.parts import SlackParts
-from bot.slack.people import People
-from bot.slack.receiver import Receiver
-from bot.slack.service import SlackService
-from bot.slack.slash import Slash
-from bot.slack.windows import Windows
-from bot.slack.workspaces import OneWorkspace, Workspaces
+from core.audit import AuditLog
 from core.delivery.courier import Courier
 from core.delivery.crew import Bell
 from core.delivery.reception import Reception
@@ -38,30 +26,21 @@ from core.domain import InboundMessage, Limits
 from core.errors import SnapshotError
 from core.knowledge import KnowledgeStore
 from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, Outbox, PersonDetector
-from core.presence import Mode
+from core.privacy import PrivacyDesk
 from core.quota import Allowance, Budget
 from core.serving import weights
 from core.serving.extractive import ExtractiveGenerator
 from core.serving.local import LocalGenerator, best_device
 from core.serving.resilient import ResilientGenerator
-from core.staff.commands import Commands
-from core.staff.rights import Rule
+from core.staff.retention import Retention
 from core.storage.audit import SqlAuditLog
-from core.storage.channels import SqlChannels
 from core.storage.conversation_log import SqlConversationLog
-from core.storage.correction_store import SqlCorrectionStore
 from core.storage.database import Database
-from core.storage.drafts import SqlDrafts
-from core.storage.feedback import SqlFeedbackLog
 from core.storage.inbox import SqlInbox
 from core.storage.knowledge_store import SqlKnowledgeStore
 from core.storage.outbox import SqlOutbox
-from core.storage.previews import SqlPreviews
 from core.storage.privacy import SqlPrivacyDesk
 from core.storage.quota import SqlBudget
-from core.storage.turn_book import SqlTurnBook
-from core.storage.vault import SqlVault
-from core.vault import Vault
 from retrieval import documents, ingest, snapshot
 from retrieval.embedding import SentenceEmbedder
 from retrieval.person_request import PhrasePersonDetector
@@ -91,6 +70,16 @@ class Frontdesk:
     def conversation_log(self) -> ConversationLog:
         """Where conversations are kept."""
         return SqlConversationLog(self.database)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        """Who did what."""
+        return SqlAuditLog(self.database)
+
+    @cached_property
+    def privacy_desk(self) -> PrivacyDesk:
+        """What is kept of one person."""
+        return SqlPrivacyDesk(self.database)
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -153,47 +142,6 @@ class Frontdesk:
         """The one path of every inbound event."""
         return Dispatch(self.inbox, self._accepted, self.metrics)
 
-    @asynccontextmanager
-    async def slack(self, retriever: SnapshotRetriever) -> AsyncIterator[SlackParts]:
-        """Everything of Slack that a process may need, on one pool of connections."""
-
-        async def texts(passage_ids: tuple[str, ...]) -> tuple[str, ...]:
-            found = [await retriever.passage(passage_id) for passage_id in passage_ids]
-            return tuple(passage.text for passage in found if passage)
-
-        asked = self.settings.slack
-        vault, previews, turns = SqlVault(self.database, vault_keys(self.settings)), SqlPreviews(self.database), SqlTurnBook(self.database)
-        live = LivePreviews(previews)
-        async with open_session() as session:
-            workspaces = OneWorkspace(asked.bot_token, asked.api_url, session)
-            adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, asked.staff_channel)
-            service = self._slack_service(workspaces, turns, vault, retriever)
-            try:
-                yield SlackParts(asked, adapter, service)
-            finally:
-                await live.aclose()
-
-    def _slack_service(self, workspaces: Workspaces, turns: SqlTurnBook, vault: Vault, retriever: SnapshotRetriever) -> SlackService:
-        people, channels, audit = People(self._slack_rule()), SqlChannels(self.database), SqlAuditLog(self.database)
-        feedback, drafts, privacy = SqlFeedbackLog(self.database), SqlDrafts(self.database), SqlPrivacyDesk(self.database)
-        desk = Desk(self.dispatch, turns, feedback, drafts, self.conversation_log, audit, people, retriever.passage)
-        mode = Mode(self.settings.slack.mode)
-        return SlackService(
-            workspaces,
-            Receiver(workspaces, self.dispatch, self.outbox, channels, self.conversation_log, people, mode),
-            Buttons(desk),
-            Windows(desk, SqlCorrectionStore(self.database)),
-            Slash(desk, vault, privacy, lambda rules: Commands(rules, audit, channels, self.knowledge_store, self.inbox.backlog)),
-            Home(turns, privacy, retriever.titles),
-        )
-
-    def _slack_rule(self) -> Rule:
-        asked = self.settings.slack
-        return Rule(
-            admin_ids=_ids(asked.admins), admin_groups=_ids(asked.admin_group),
-            staff_ids=_ids(asked.staff), staff_groups=_ids(asked.staff_group),
-        )  # fmt: skip
-
     def worker(self, engine: Engine, adapters: Mapping[str, ChatAdapter]) -> Worker:
         """What answers accepted messages; previews go to the adapters of this process."""
 
@@ -212,6 +160,10 @@ class Frontdesk:
     def sweeper(self) -> Sweeper:
         """What tells customers that their answer takes longer."""
         return Sweeper(self.outbox, wording.DELAYED, self._finished)
+
+    def retention(self) -> Retention:
+        """What erases the text of old conversations."""
+        return Retention(self.privacy_desk, self.settings.retention_days)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -275,10 +227,6 @@ class Frontdesk:
     @cached_property
     def _embedders(self) -> dict[str, Embedder]:
         return {}
-
-
-def _ids(listed: str) -> frozenset[str]:
-    return frozenset(one.strip() for one in listed.split(",") if one.strip())
 
 
 @asynccontextmanager

@@ -17,6 +17,8 @@ _COMMANDS = {
     "ask": ("bot.commands.ask", "Ask one question and print the answer."),
     "knowledge": ("bot.commands.knowledge", "Import, publish, search and roll back knowledge."),
     "evaluate": ("bot.commands.evaluate", "Measure on a labelled file."),
+    "privacy": ("bot.commands.privacy", "Show or erase what is kept of one customer."),
+    "slack": ("bot.commands.slack", "Set the bot up in Slack."),
     "doctor": ("bot.commands.doctor", "Check this installation and say how to fix it."),
     "db": ("bot.commands.db", "Migrations of the database."),
 }

@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_slack import slack_of
 from bot.live import Line, LiveAdapter
 from bot.slack.http import PATH
 from bot.slack.parts import SlackParts
@@ -43,7 +44,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
     listener = _listen(graph.settings.host, graph.settings.port) if _needs_port(graph, roles) else None
     retriever = graph.retriever(await graph.served_knowledge())
     async with AsyncExitStack() as stack:
-        slack = await stack.enter_async_context(graph.slack(retriever)) if with_slack else None
+        slack = await stack.enter_async_context(slack_of(graph, retriever)) if with_slack else None
         adapters: dict[str, ChatAdapter] = {"web": LiveAdapter("web")} if "web" in roles else {}
         adapters |= {"slack": slack.adapter} if slack else {}
         generator = await stack.enter_async_context(_closing(graph.generator() if "worker" in roles else graph.quoting))
@@ -54,7 +55,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
             engine = await graph.engine(retriever, generator)
             await engine.warm_up()
             first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
-            background.append(tasks.create_task(graph.sweeper().run()))
+            background += [tasks.create_task(graph.sweeper().run()), tasks.create_task(graph.retention().run())]
             logger.info("answering from %r with model %r", (await retriever.manifest()).knowledge, generator.version)
         if adapters:
             background.append(tasks.create_task(graph.courier(adapters).run()))

@@ -30,7 +30,7 @@ class LiveAdapter:
         That an answer takes longer is shown as a preview of it: the answer replaces it.
         """
         reply = delivery.reply
-        self._tell(delivery.address, f"{reply.text}\n\n" if reply.reason is Reason.DELAYED else None)
+        self._tell(delivery.address, f"{reply.text}\n\n" if reply.reason in (Reason.DELAYED, Reason.NOTICE) else None)
         return delivery.key
 
     async def find(self, delivery: Delivery) -> str | None:

@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     device: str = Field("auto", description="cpu, cuda, mps or auto", pattern="^(auto|cpu|cuda|mps)$")
     max_answer_tokens: int = Field(160, ge=16, le=4096, description="longest generated answer")
     vault_keys: str = Field("", description="keys that seal secrets in the database, newest first, by commas; empty: a file in data_dir")
+    retention_days: int = Field(30, ge=0, description="days after which the text of conversations is erased; 0 keeps it")
     contact: str = Field("", description="another way to reach your team, told with every hand-over", max_length=200)
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     log_format: str = Field("auto", description="text, json (one object a line), or auto: text at a terminal", pattern="^(auto|text|json)$")

@@ -191,6 +191,7 @@ class Reason(StrEnum):
     TOO_MANY = "too_many"
     DELAYED = "delayed"
     TAKEN_BACK = "taken_back"
+    NOTICE = "notice"
 
 
 @dataclass(frozen=True, slots=True)

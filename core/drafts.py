@@ -21,7 +21,7 @@ class Drafts(Protocol):
     async def send(self, turn_id: str, text: str | None) -> bool:
         """Queue the reply for the customer, in other words where `text` is given.
 
-        False, and nothing is queued: it was sent or discarded before, it is no draft, or the other words say nothing.
+        False, and nothing is queued: it was sent or discarded before, it is no draft, it was erased, or the other words say nothing.
         """
         ...
 

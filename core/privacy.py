@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 
@@ -30,6 +31,10 @@ class PrivacyDesk(Protocol):
 
         Rows stay, without any text and under a tombstone for the person: a platform that delivers a message again still finds it known.
         """
+        ...
+
+    async def forget_before(self, moment: datetime, limit: int) -> int:
+        """Erase the text of at most `limit` messages, and of as many turns and notices, that are older; return how many of the most."""
         ...
 
 

@@ -7,13 +7,15 @@ import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import NamedTuple
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from bot.bootstrap import EXTRACTIVE, Frontdesk, frontdesk
+from bot.check import Check
 from bot.settings import Settings, read
+from bot.slack import checkup
 from bot.terminal import out, print_json
 from core.domain import utc_now
 from core.errors import FrontdeskError
@@ -22,18 +24,10 @@ _LEAST_FREE = 2 * 2**30  # a converted model and a snapshot
 _MOST_SKEW = 2.0  # seconds; NTP keeps hosts within 0.1
 
 
-class _Check(NamedTuple):
-    """One thing that was looked at."""
-
-    name: str
-    ok: bool
-    detail: str
-
-
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(as_json: bool) -> None:
-    """Check settings, disk, database, clock, dead letters, knowledge, embedder and model; exit status 1 when something is wrong.
+    """Check settings, disk, database, clock, dead letters, knowledge, embedder, model and Slack; exit status 1 when something is wrong.
 
     \b
     Example:
@@ -45,18 +39,24 @@ def command(as_json: bool) -> None:
     else:
         table = Table("", "check", "what was found, and what to do")
         for check in checks:
-            table.add_row("[green]ok[/green]" if check.ok else "[red]fix[/red]", check.name, check.detail)
+            table.add_row(_state(check), check.name, escape(check.detail))
         out.print(table)
     if not all(check.ok for check in checks):
         sys.exit(1)
 
 
-async def _checks(settings: Settings) -> list[_Check]:
-    checks = [_Check("settings", True, "all known"), _disk(settings)]
+def _state(check: Check) -> str:
+    if not check.ok:
+        return "[red]fix[/red]"
+    return "[yellow]look[/yellow]" if check.warns else "[green]ok[/green]"
+
+
+async def _checks(settings: Settings) -> list[Check]:
+    checks = [Check("settings", True, "all known"), _disk(settings)]
     said: list[str] = []
     try:
         async with frontdesk(settings, said.append) as graph:
-            checks.append(_Check("database", True, f"{graph.database.engine.dialect.name}, newest migration"))
+            checks.append(Check("database", True, f"{graph.database.engine.dialect.name}, newest migration"))
             checks += [
                 await _clock(graph),
                 await _dead_letters(graph),
@@ -65,52 +65,59 @@ async def _checks(settings: Settings) -> list[_Check]:
                 await _try("model", lambda: _model(graph)),
             ]
     except FrontdeskError as error:
-        checks.append(_Check("database", False, str(error)))
-    return checks
+        checks.append(Check("database", False, str(error)))
+    return checks + await _slack(settings)
 
 
-async def _try(name: str, look: Callable[[], Awaitable[str]]) -> _Check:
+async def _slack(settings: Settings) -> list[Check]:
     try:
-        return _Check(name, True, await look())
+        return await checkup.examine(settings.slack)
     except FrontdeskError as error:
-        return _Check(name, False, str(error))
+        return [Check("slack", False, str(error))]
 
 
-def _disk(settings: Settings) -> _Check:
+async def _try(name: str, look: Callable[[], Awaitable[str]]) -> Check:
+    try:
+        return Check(name, True, await look())
+    except FrontdeskError as error:
+        return Check(name, False, str(error))
+
+
+def _disk(settings: Settings) -> Check:
     existing = next(path for path in [settings.data_dir.resolve(), *settings.data_dir.resolve().parents] if path.exists())
     free = shutil.disk_usage(existing).free
     wanted = f"; {_LEAST_FREE // 2**30} GiB are needed to publish and convert models" if free < _LEAST_FREE else ""
-    return _Check("disk", free >= _LEAST_FREE, f"{free / 2**30:.1f} GiB free for {settings.data_dir}{wanted}")
+    return Check("disk", free >= _LEAST_FREE, f"{free / 2**30:.1f} GiB free for {settings.data_dir}{wanted}")
 
 
-async def _clock(graph: Frontdesk) -> _Check:
+async def _clock(graph: Frontdesk) -> Check:
     before = utc_now()
     async with graph.database.read() as connection:
         told = await graph.database.now(connection)
     return clock_check(told, before, utc_now())
 
 
-def clock_check(told: datetime, before: datetime, after: datetime) -> _Check:
+def clock_check(told: datetime, before: datetime, after: datetime) -> Check:
     """Compare the time that a database told with this host's, just before it was asked and just after."""
     ahead = max((told - after).total_seconds(), 0.0) - max((before - told).total_seconds(), 0.0)
     if abs(ahead) <= _MOST_SKEW:
-        return _Check("clock", True, f"the database's and this host's agree within {_MOST_SKEW:g} s")
+        return Check("clock", True, f"the database's and this host's agree within {_MOST_SKEW:g} s")
     direction = "ahead of" if ahead > 0 else "behind"
-    return _Check(
+    return Check(
         "clock",
         False,
         f"the database's is {abs(ahead):.1f} s {direction} this host's; leases go by the database's. Let NTP set both clocks.",
     )
 
 
-async def _dead_letters(graph: Frontdesk) -> _Check:
+async def _dead_letters(graph: Frontdesk) -> Check:
     messages, replies = (await graph.inbox.backlog()).dead, await graph.outbox.dead()
     found = f"{messages} messages and {replies} replies were given up on"
     if not messages + replies:
-        return _Check("dead letters", True, found)
+        return Check("dead letters", True, found)
     tables = " and ".join(table for table, count in (("inbox", messages), ("outbox", replies)) if count)
     look = f"{found}. Why: column last_error in {tables}, where state = 'dead', and the log at ERROR"
-    return _Check("dead letters", False, f"{look}. When they are seen to, set that state to 'done' (inbox) or 'sent' (outbox).")
+    return Check("dead letters", False, f"{look}. When they are seen to, set that state to 'done' (inbox) or 'sent' (outbox).")
 
 
 async def _knowledge(graph: Frontdesk) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.vault import Vault
-
 from bot.slack import blocks
 from bot.slack.blocks import Message
 from bot.slack.client import SlackRefusedError
@@ -19,6 +17,7 @@ from core.errors import DeliveryError, RefusedError
 from core.ports import Delivery
 from core.previews import Previews
 from core.review import TurnBook
+from core.vault import Vault
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +68,18 @@ class SlackAdapter:
         if address.thread_id.startswith(PRIVATE):
             return None  # only the one who asked can see whether it is there; better twice to one person than never
         workspace = await self._workspace(address)
+        try:
+            return await self._look_up(workspace, delivery)
+        except SlackRefusedError as error:
+            if error.code != "missing_scope":
+                raise
+            logger.warning(
+                "a reply that may have arrived cannot be looked up, it is sent again: Slack misses a scope. See: frontdesk doctor"
+            )
+            return None  # an app that may not read channels: better twice than never
+
+    async def _look_up(self, workspace: Workspace, delivery: Delivery) -> str | None:
+        address = delivery.address
         since = f"{delivery.asked_at.timestamp() - 60:.6f}"
         if delivery.action in (Action.DRAFT, Action.ALERT):
             read = await workspace.client.ask("conversations.history", channel=self._staff_channel, oldest=since, **_WITH_METADATA)
@@ -77,6 +88,10 @@ class SlackAdapter:
             if _has_key(message, delivery.key):
                 return f"{address.channel_id}/{message['ts']}"
         return None
+
+    async def withdraw(self, address: Address) -> None:
+        """Take away what is shown of an answer that will not come: its question was taken back, or a person answers."""
+        await self._live.take_away(await self._workspace(address), address)
 
     async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
         """See `ChatAdapter.preview`."""

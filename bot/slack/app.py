@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.slack.interactions import Command, Pressed, Shortcut, Submitted, command, pressed, shortcut, submitted
 from bot.slack.payload import Payload, word
-from bot.slack.receiver import Receiver, Taken
+from bot.slack.receiver import Consequence, Receiver
 from core.errors import DeliveryError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ Interact = Callable[[Interaction], Awaitable[Response]]
 Observe = Callable[[Payload], Awaitable[None]]
 
 
-def build(receiver: Receiver, interact: Interact, observe: Observe, took_over: Callable[[Taken], Awaitable[None]]) -> AsyncApp:
+def build(receiver: Receiver, interact: Interact, observe: Observe, follow: Callable[[Consequence], Awaitable[None]]) -> AsyncApp:
     """Return an app that answers every request itself: an error is a 500, so that Slack sends again."""
     from slack_bolt.app.async_app import AsyncApp
     from slack_bolt.authorization import AuthorizeResult
@@ -43,7 +43,7 @@ def build(receiver: Receiver, interact: Interact, observe: Observe, took_over: C
         return AuthorizeResult(enterprise_id=None, team_id=None, bot_token="")
 
     app = AsyncApp(
-        logger=logging.getLogger("bot.slack.bolt"),
+        logger=_bolt_logger(),
         authorize=nobody,
         request_verification_enabled=False,  # done before, in `http`: Bolt would write the body of a forged request to the log
         ignoring_self_events_enabled=False,  # our own messages are receipts
@@ -54,8 +54,8 @@ def build(receiver: Receiver, interact: Interact, observe: Observe, took_over: C
 
     async def commit(req: AsyncBoltRequest) -> BoltResponse:
         if word(req.body, "type") == "event_callback":
-            taken = await receiver.receive(req.body)
-            _later(afterwards, _after_event(req.body, taken, observe, took_over))
+            consequence = await receiver.receive(req.body)
+            _later(afterwards, _after_event(req.body, consequence, observe, follow))
             return BoltResponse(status=200)
         interaction = pressed(req.body) or shortcut(req.body) or submitted(req.body) or command(req.body)
         answer = await _in_time(afterwards, interact(interaction)) if interaction is not None else None
@@ -65,9 +65,18 @@ def build(receiver: Receiver, interact: Interact, observe: Observe, took_over: C
     return app
 
 
-async def _after_event(body: Payload, taken: Taken | None, observe: Observe, took_over: Callable[[Taken], Awaitable[None]]) -> None:
-    if taken is not None:
-        await took_over(taken)
+def _bolt_logger() -> logging.Logger:
+    """Bolt warns of a SLACK_BOT_TOKEN in the environment that it does not use, though we do."""
+    quiet = logging.getLogger("slack_bolt.frontdesk")
+    quiet.setLevel(logging.ERROR)
+    return quiet
+
+
+async def _after_event(
+    body: Payload, consequence: Consequence | None, observe: Observe, follow: Callable[[Consequence], Awaitable[None]]
+) -> None:
+    if consequence is not None:
+        await follow(consequence)
     await observe(body)
 
 
@@ -127,7 +136,7 @@ class SocketMode:
         from slack_sdk.web.async_client import AsyncWebClient
 
         web = AsyncWebClient(base_url=self._api_url, retry_handlers=[])
-        client = SocketModeClient(self._app_token, web_client=web, ping_interval=PING_SECONDS, logger=logging.getLogger("bot.slack.socket"))
+        client = SocketModeClient(self._app_token, web_client=web, ping_interval=PING_SECONDS, logger=logging.getLogger("slack_sdk.socket"))
 
         async def handle(client: Any, request: Any) -> None:
             response = await run_async_bolt_app(self._app, request)

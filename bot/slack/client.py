@@ -40,13 +40,17 @@ class SlackClient:
 
     async def call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
         """Return what a writing `method` answers; what is None is left out. Raises a `DeliveryError`."""
-        return await self._called(method, json={name: value for name, value in arguments.items() if value is not None})
+        return (await self._called(method, json={name: value for name, value in arguments.items() if value is not None}))[0]
 
     async def ask(self, method: str, **arguments: str | int | bool) -> Mapping[str, Any]:
         """Return what a reading `method` answers; those take no JSON. Raises a `DeliveryError`."""
-        return await self._called(method, http_verb="GET", params={name: _as_form(value) for name, value in arguments.items()})
+        return (await self._called(method, http_verb="GET", params={name: _as_form(value) for name, value in arguments.items()}))[0]
 
-    async def _called(self, method: str, **request: Any) -> Mapping[str, Any]:
+    async def introduce(self) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        """Return whose token it is, and the headers of that answer, in small letters: they tell its scopes and the time."""
+        return await self._called("auth.test", http_verb="POST")
+
+    async def _called(self, method: str, **request: Any) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         import aiohttp
         from slack_sdk.errors import SlackApiError
 
@@ -62,7 +66,7 @@ class SlackClient:
         data = response.data
         if not isinstance(data, dict):
             raise UncertainError(f"Slack answered {method} with something that is no JSON.")
-        return data
+        return data, {name.lower(): value for name, value in response.headers.items()}
 
     async def thread(self, channel: str, ts: str, oldest: str = "0") -> AsyncIterator[Mapping[str, Any]]:
         """Yield the messages of a thread, oldest first as Slack gives them, with their metadata. Raises a `DeliveryError`."""

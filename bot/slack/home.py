@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from core.privacy import PrivacyDesk
-
 from bot.slack import views
 from bot.slack.adapter import PLATFORM, PRIVATE
 from bot.slack.interactions import Pressed
@@ -15,9 +13,9 @@ from bot.slack.slash import export_text
 from bot.slack.workspaces import Workspace
 from core.domain import Decision
 from core.errors import DeliveryError
+from core.privacy import PrivacyDesk
 from core.review import TurnBook, TurnRecord
 
-KEPT_DAYS = 30
 _EXAMPLES = 4
 _STATES = {
     Decision.DIRECT: "Answered",
@@ -31,8 +29,11 @@ _STATES = {
 class Home:
     """Publishes the Home of whoever opens it."""
 
-    def __init__(self, turns: TurnBook, privacy: PrivacyDesk, examples: Callable[[int], Awaitable[tuple[str, ...]]]) -> None:
-        """`examples` gives questions that can be asked."""
+    def __init__(
+        self, turns: TurnBook, privacy: PrivacyDesk, examples: Callable[[int], Awaitable[tuple[str, ...]]], kept_days: int
+    ) -> None:
+        """`examples` gives questions that can be asked; texts are kept for `kept_days`, 0: until they are deleted."""
+        self._kept_days = kept_days
         self._turns = turns
         self._privacy = privacy
         self._examples = examples
@@ -65,7 +66,7 @@ class Home:
     async def _publish(self, workspace: Workspace, user_id: str) -> None:
         recent = await self._turns.recent(PLATFORM, workspace.workspace_id, user_id, 5)
         asked = [await self._asked(workspace, turn) for turn in recent]
-        view = views.home(await self._examples(_EXAMPLES), asked, KEPT_DAYS)
+        view = views.home(await self._examples(_EXAMPLES), asked, self._kept_days)
         await workspace.client.call("views.publish", user_id=user_id, view=view)
 
     async def _asked(self, workspace: Workspace, turn: TurnRecord) -> views.Asked:

@@ -85,7 +85,7 @@ class LivePreviews:
         """Show nothing more, and return when what is under way has ended: a late edit would write over the reply."""
         shown = self._shown.get(message.address)
         if shown is not None and shown.attempt == attempt:
-            await self._stop(shown)
+            await _quiet(shown)
 
     async def aclose(self) -> None:
         """Stop whatever is being shown."""
@@ -95,9 +95,7 @@ class LivePreviews:
 
     async def finish(self, workspace: Workspace, address: Address) -> str | None:
         """Stop showing; return the message that the reply should replace, None when there is none."""
-        shown = self._shown.pop(address, None)
-        if shown is not None:
-            await self._stop(shown)
+        await self._stop(address)
         kept = await self._previews.of(address)
         if kept is None:
             return None
@@ -108,18 +106,18 @@ class LivePreviews:
         await self._stop_stream(workspace, reference)
         return reference
 
-    async def _stop(self, shown: _Shown) -> None:
-        shown.over = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_SECONDS), shown.busy:
-                pass
-
     async def take_away(self, workspace: Workspace, address: Address) -> None:
-        """Delete a preview that cannot become the reply; best effort."""
+        """Delete a preview that will not become a reply; best effort."""
+        await self._stop(address)
         kept = await self._previews.of(address)
         if kept is not None and kept.reference:
             await self._delete(workspace, kept.reference)
         await self._previews.end(address)
+
+    async def _stop(self, address: Address) -> None:
+        shown = self._shown.pop(address, None)
+        if shown is not None:
+            await _quiet(shown)
 
     async def _bring_up_to_date(self, workspace: Workspace, shown: _Shown) -> None:
         async with shown.busy:
@@ -197,11 +195,15 @@ class LivePreviews:
 
     async def _find(self, workspace: Workspace, address: Address, attempt: str) -> str | None:
         """Look for a preview that was posted while nobody could write down where; a stream carries no mark of ours."""
-        async for message in workspace.client.thread(address.channel_id, address.thread_id):
-            metadata = message.get("metadata") or {}
-            mine = message.get("bot_id") == workspace.identity.bot_id and metadata.get("event_type") != REPLY_EVENT
-            if (metadata.get("event_payload") or {}).get("attempt") == attempt or (mine and address.channel_id.startswith("D")):
-                return f"{address.channel_id}/{message['ts']}"
+        try:
+            async for message in workspace.client.thread(address.channel_id, address.thread_id):
+                metadata = message.get("metadata") or {}
+                mine = message.get("bot_id") == workspace.identity.bot_id and metadata.get("event_type") != REPLY_EVENT
+                if (metadata.get("event_payload") or {}).get("attempt") == attempt or (mine and address.channel_id.startswith("D")):
+                    return f"{address.channel_id}/{message['ts']}"
+        except SlackRefusedError as error:
+            if error.code != "missing_scope":  # an app that may not read channels
+                raise
         return None
 
     async def _delete(self, workspace: Workspace, reference: str) -> None:
@@ -221,6 +223,14 @@ class LivePreviews:
             return False
         calls.append(now)
         return True
+
+
+async def _quiet(shown: _Shown) -> None:
+    """Show nothing more, and wait for a call that is under way, but not for long."""
+    shown.over = True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_SECONDS), shown.busy:
+            pass
 
 
 def _unfinished(text: str) -> str:

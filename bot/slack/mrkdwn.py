@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from core.markup import Block, Break, Code, CodeBlock, Emphasis, Inline, Items, Link, Paragraph, Quote, Text
 from core.text import fold
@@ -29,7 +29,7 @@ _LOOKALIKE = {"*": "\u2217", "_": "\uff3f", "~": "\u223c"}
 _QUOTE_START = re.compile(r"^([^\S\n]*)(?=>)", re.MULTILINE)
 _HARD_IN_URL = str.maketrans({"&": "&amp;", "<": "%3C", ">": "%3E", "|": "%7C", "`": "%60", '"': "%22"})
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_WEB = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
+_WEB = re.compile(r"https?://[^\s\x00-\x1f\x7f/?#\\@\uff20\ufe6b]+(?:[/?#\\][^\s\x00-\x1f\x7f]*)?", re.IGNORECASE)
 _NAMES_A_HOST = re.compile(r"[\w-]+\.[^\W\d_]{2,}")
 _EDGES = re.compile("^([\\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*)(.*?)([\\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*)$", re.DOTALL)
 _NEEDS_NO_GAP_BEFORE, _NEEDS_NO_GAP_AFTER = "([{\"'", ".,;:!?)]}\"'"
@@ -84,14 +84,14 @@ def link(url: str, label: str) -> str:
     if not is_web(url):
         return escape(label)
     shown = _shorten(" ".join(label.split()), MAX_LABEL)
-    address = url.translate(_HARD_IN_URL)
+    address = _AT.sub(lambda at: quote(at.group()) if _pings(at) else at.group(), url).translate(_HARD_IN_URL)
     if not shown or label == url:
         return f"<{address}>"
     return f"<{address}|{_inside_marks(shown.replace('|', '│'))}>{escape(_real_host(url, label))}"
 
 
 def is_web(url: str) -> bool:
-    """Tell whether `url` can be a link in Slack."""
+    """Tell whether `url` can be a link in Slack; one with a user's name in it only looks as if it led elsewhere."""
     return bool(_WEB.fullmatch(url)) and len(url.translate(_HARD_IN_URL)) <= MAX_URL
 
 
@@ -235,11 +235,11 @@ def _set_apart(mark: re.Match[str]) -> str:
 
 def _quieted(text: str) -> str:
     """Break @channel, @here and @everyone, in whatever letters they hide."""
-    return _AT.sub(lambda at: at.group() + JOINER * _begins_a_ping(at.string[at.end() : at.end() + _PING_WINDOW]), text)
+    return _AT.sub(lambda at: at.group() + JOINER * _pings(at), text)
 
 
-def _begins_a_ping(behind: str) -> bool:
-    return fold(behind).lower().startswith(_PINGS)
+def _pings(at: re.Match[str]) -> bool:
+    return fold(at.string[at.end() : at.end() + _PING_WINDOW]).lower().startswith(_PINGS)
 
 
 def _real_host(url: str, label: str) -> str:

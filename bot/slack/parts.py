@@ -45,4 +45,4 @@ class SlackParts:
 
     @cached_property
     def _app(self):  # type: ignore[no-untyped-def]
-        return build(self._service.receiver, self._service.interact, self._service.observe, self._service.took_over)
+        return build(self._service.receiver, self._service.interact, self._service.observe, self._service.follow)

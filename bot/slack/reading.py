@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_TOKEN = re.compile(r"<([^<>\n]{1,4000})>")
+_TOKEN = re.compile(r"<([^<>\s][^<>\n]{0,4000})>")
 _MANY = re.compile(r"…(?:\s*…)+")
 _MAX_READ = 40_000  # Slack cuts a message there itself
 _MAX_TOKENS = 50  # more mentions and links than a person types say no more than these

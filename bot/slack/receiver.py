@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from bot.dispatch import Dispatch
 from bot.slack.events import PLATFORM, Incoming, Receipt, translate
 from bot.slack.payload import Payload, is_true, part, parts, word
 from bot.slack.people import People
 from bot.slack.workspaces import Workspace, Workspaces
-from core.domain import Deleted, Edited, InboundMessage, Owner
+from core.domain import Address, Deleted, Edited, InboundMessage, Owner
 from core.ports import ConversationLog, Outbox
 from core.presence import Channel, Channels, Heard, Mode, listen, needs_past
 
@@ -25,6 +26,16 @@ class Taken:
 
     message: InboundMessage
     workspace: Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A question was taken back: what is shown of its answer must go."""
+
+    address: Address
+
+
+Consequence: TypeAlias = Taken | Withdrawn
 
 
 class Receiver:
@@ -49,8 +60,8 @@ class Receiver:
         self._people = people
         self._default = default
 
-    async def receive(self, body: Payload) -> Taken | None:
-        """Store what an envelope of the Events API says; tell when staff took a conversation over.
+    async def receive(self, body: Payload) -> Consequence | None:
+        """Store what an envelope of the Events API says; return what else has to follow from it.
 
         Raises `NotAcceptedError` and `StorageError`: then Slack must send it again.
         """
@@ -60,8 +71,11 @@ class Receiver:
         match translate(body, workspace.identity):
             case Incoming(heard=heard):
                 return await self._hear(workspace, heard)
-            case Edited() | Deleted() as change:
-                await self._dispatch.accept(change)
+            case Edited() as edited:
+                await self._dispatch.accept(edited)
+            case Deleted() as deleted:
+                await self._dispatch.accept(deleted)
+                return Withdrawn(deleted.address)
             case Receipt(channel_id=channel_id, ts=ts, key=key):
                 await self._outbox.received(PLATFORM, key, f"{channel_id}/{ts}")
         return None

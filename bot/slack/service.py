@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from bot.slack.adapter import SlackAdapter
 from bot.slack.app import Interaction, Response
 from bot.slack.buttons import Buttons
 from bot.slack.home import Home
 from bot.slack.interactions import Command, Pressed, Shortcut, Submitted
 from bot.slack.payload import Payload, part, word
-from bot.slack.receiver import Receiver, Taken
+from bot.slack.receiver import Consequence, Receiver, Taken, Withdrawn
 from bot.slack.slash import Slash
 from bot.slack.windows import Windows
 from bot.slack.workspaces import Workspaces
@@ -26,6 +27,7 @@ class SlackService:
     """Answers what people do in Slack besides writing; a failure is told to whoever did it, in our words."""
 
     workspaces: Workspaces
+    adapter: SlackAdapter
     receiver: Receiver
     buttons: Buttons
     windows: Windows
@@ -66,6 +68,11 @@ class SlackService:
             case "tokens_revoked" if part(body, "event", "tokens").get("bot"):
                 await self.workspaces.removed(word(body, "team_id"))
 
-    async def took_over(self, taken: Taken) -> None:
-        """Tell staff what their word in a thread means."""
-        await self.buttons.took_over(taken.workspace, taken.message)
+    async def follow(self, consequence: Consequence) -> None:
+        """Take away what is shown of an answer that will not come, and tell staff what their word in a thread means."""
+        match consequence:
+            case Withdrawn(address=address):
+                await self.adapter.withdraw(address)
+            case Taken(message=message, workspace=workspace):
+                await self.adapter.withdraw(message.address)
+                await self.buttons.took_over(workspace, message)

@@ -116,7 +116,7 @@ def home(examples: Sequence[str], asked: Sequence[Asked], kept_days: int, name: 
 def _privacy(kept_days: int) -> list[Block]:
     kept = (
         "*Your data*\nI keep your questions and my answers, so that people on our team can follow up and the help articles get better. "
-        f"Their text is deleted after {kept_days} days. Answers may be written by an AI."
+        f"{f'Their text is deleted after {kept_days} days. ' if kept_days else ''}Answers may be written by an AI."
     )
     confirm = {
         "title": plain_text("Delete your data?", 100),

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from core.domain import Action, Address
 from core.drafts import words_of
 from core.storage.database import Database
-from core.storage.tables import outbox
+from core.storage.tables import outbox, turns
 from core.storage.turn_rows import conversation_at
 from core.text import clean
 
@@ -45,10 +45,11 @@ class SqlDrafts:
 
     async def _decide(self, turn_id: str, **values: Any) -> bool:
         turn_id = clean(turn_id)
-        draft = select(outbox.c.conversation_id, outbox.c.platform)
+        draft = select(outbox.c.conversation_id, outbox.c.platform).join(turns, turns.c.turn_id == outbox.c.turn_id)
         mine = (outbox.c.turn_id == turn_id, outbox.c.part == 0, outbox.c.action == Action.DRAFT.value)
+        said = turns.c.text != ""  # of somebody who was erased meanwhile nothing is left to send
         async with self._database.write() as connection:
-            place = (await connection.execute(draft.where(*mine))).mappings().first()
+            place = (await connection.execute(draft.where(*mine, said))).mappings().first()
             if place is None:
                 return False
             keys = {"turn_id": turn_id, "part": _DECIDED, "key": f"{turn_id}-{_DECIDED}", "action": Action.REPLY.value}

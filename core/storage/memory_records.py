@@ -142,6 +142,17 @@ class MemoryPrivacyDesk:
         self._corrections.kept |= {key: one._replace(draft=replace(one.draft, question="")) for key, one in corrected.items()}
         return ErasureReport(len(turns), 0, len(turns), len(given), len(corrected), 0)
 
+    async def forget_before(self, moment: datetime, limit: int) -> int:
+        """See `PrivacyDesk.forget_before`."""
+        old = [one for one in self._book.records.values() if one.asked_at < moment and (one.question or one.reply.text)][:limit]
+        for record in old:
+            blank = replace(record.reply, text="", citations=(), hits=())
+            self._book.records[record.turn_id] = record._replace(question="", reply=blank)
+        forgotten = {one.turn_id for one in old}
+        for key, one in list(self._feedback.given.items()):
+            self._feedback.given[key] = replace(one, comment="") if one.turn_id in forgotten else one
+        return len(old)
+
     def _turns(self, platform: str, workspace_id: str, actor_id: str) -> list[TurnRecord]:
         return [one for one in self._book.records.values() if (*_place(one), one.actor_id) == (platform, workspace_id, actor_id)]
 

@@ -150,7 +150,7 @@ class MemoryDrafts:
 
     async def discard(self, turn_id: str) -> bool:
         """See `Drafts.discard`."""
-        if turn_id not in self._book.drafts or turn_id in self._decided:
+        if turn_id not in self._book.drafts or turn_id in self._decided or not self._book.records[turn_id].reply.text:
             return False
         self._decided.add(turn_id)
         return True

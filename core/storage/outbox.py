@@ -19,6 +19,7 @@ from core.storage.staff_tables import previews
 from core.storage.tables import IS_NOTICE, UNDELIVERED, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import reply_of
 
+_LATE = "late-"  # begins the key of a notice that an answer takes longer
 _AT_ONCE = 200  # notices of one look; after an outage the next look, seconds later, goes on
 _PLACE = tuple(conversations.c[name] for name in ("workspace_id", "channel_id", "thread_id"))
 
@@ -94,7 +95,7 @@ class SqlOutbox:
         return sum(told)
 
     async def _tell(self, connection: AsyncConnection, row: Any, text: str, now: datetime) -> int:
-        keys = {"conversation_id": row.conversation_id, "platform": row.platform, "part": 0, "key": f"late-{row.inbox_id}"}
+        keys = {"conversation_id": row.conversation_id, "platform": row.platform, "part": 0, "key": f"{_LATE}{row.inbox_id}"}
         values = keys | {"text": text, "action": Action.NOTICE.value, "state": "pending", "attempts": 0, "due_at": now}
         insert = self._database.insert(outbox).values(**values)
         return (await connection.execute(insert.on_conflict_do_nothing())).rowcount
@@ -127,7 +128,8 @@ class SqlOutbox:
 async def _content(connection: AsyncConnection, row: RowMapping) -> tuple[Reply, datetime]:
     """What to deliver, and since when it is waited for."""
     if row["turn_id"] is None:
-        return notice(Decision.CLARIFY, Reason.DELAYED, row["text"]), row["due_at"]
+        reason = Reason.DELAYED if row["key"].startswith(_LATE) else Reason.NOTICE
+        return notice(Decision.CLARIFY, reason, row["text"]), row["due_at"]
     turn = (await connection.execute(select(turns).where(turns.c.turn_id == row["turn_id"]))).mappings().one()
     reply = reply_of(turn)
     return replace(reply, text=row["text"]) if row["text"] else reply, turn["asked_at"]

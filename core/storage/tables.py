@@ -38,6 +38,8 @@ _WAITS = "state IN ('new', 'claimed')"
 TOLD = "reason IN ('too_many', 'nothing_to_read') AND decision <> 'silent'"
 USED_TOKENS = "prompt_tokens > 0"
 IS_NOTICE = "turn_id IS NULL"
+MESSAGE_KEPT = "text <> ''"
+TURN_KEPT = "(text <> '' OR question <> '')"
 _REFERRED = "reference IS NOT NULL"
 UNDELIVERED = ("pending", "sending", "uncertain")
 _UNDELIVERED = "state IN ('pending', 'sending', 'uncertain')"
@@ -172,6 +174,7 @@ turns = Table(
         postgresql_where=text(USED_TOKENS),
     ),
     Index("turns_by_actor", "actor_id", "asked_at"),
+    Index("turns_kept", "asked_at", sqlite_where=text(TURN_KEPT), postgresql_where=text(TURN_KEPT)),
 )
 
 inbox = Table(
@@ -204,6 +207,7 @@ inbox = Table(
     Index("inbox_by_conversation", "conversation_id", "accepted_at", **_for_bot),
     Index("inbox_by_workspace", "workspace_id", "accepted_at", **_for_bot),
     Index("inbox_by_time", "accepted_at", **_for_bot),
+    Index("inbox_kept", "received_at", sqlite_where=text(MESSAGE_KEPT), postgresql_where=text(MESSAGE_KEPT)),
     Index("inbox_dead", "state", sqlite_where=text("state = 'dead'"), postgresql_where=text("state = 'dead'")),
 )
 

@@ -20,6 +20,7 @@ import uvicorn
 from threadpoolctl import threadpool_limits
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_slack import slack_of
 from bot.settings import Settings
 from bot.slack.adapter import SlackAdapter
 from bot.slack.http import PATH
@@ -125,5 +126,5 @@ async def _serve(database_url: str, settings: Settings, port: int) -> None:
 async def _slack(database_url: str, settings: Settings) -> AsyncIterator[tuple[Frontdesk, SlackParts]]:
     logging.basicConfig(level=logging.ERROR)  # what faults cause is told as warnings, hundreds of them
     graph = Frontdesk(settings, Database(database_url), lambda said: None)
-    async with graph.slack(NoArticles()) as parts:  # type: ignore[arg-type]
+    async with slack_of(graph, NoArticles()) as parts:  # type: ignore[arg-type]
         yield graph, parts

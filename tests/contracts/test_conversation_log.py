@@ -57,6 +57,13 @@ async def test_a_turn_keeps_question_decision_passages_text_lineage_timings_and_
     assert [(hit.passage.passage_id, hit.passage.document_id, hit.score) for hit in turn.reply.hits] == [("p-1", "d-1", 0.9)]
 
 
+async def test_a_conversation_is_known_once_something_was_said_in_it(log: ConversationLog) -> None:
+    assert not await log.is_known(HERE)
+    await log.append(message("How do I pay?"), REPLY)
+    assert await log.is_known(HERE)
+    assert not await log.is_known(replace(HERE, thread_id="another"))
+
+
 async def test_history_is_the_last_exchanges_oldest_first_of_this_conversation_only(log: ConversationLog) -> None:
     for number in range(6):
         await log.append(message(f"question {number}", number=number), replace(REPLY, text=f"answer {number}"))

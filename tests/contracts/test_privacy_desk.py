@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from core.corrections import Cause, CorrectionDraft
-from core.domain import Action, Actor, Address, Citation, Hit, InboundMessage, Passage
+from core.domain import Action, Actor, Address, Citation, Hit, InboundMessage, Passage, utc_now
 from core.errors import LeaseLostError
 from core.feedback import Feedback, FeedbackReason
+from core.staff.retention import Retention
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.inbox import SqlInbox
@@ -81,6 +83,51 @@ async def test_whoever_was_erased_and_comes_back_is_new(counter: Counter) -> Non
     await counter.ask("hello again")
     assert [one["text"] for one in (await counter.privacy.export(*ANN))["messages"]] == ["hello again"]
     assert (await counter.privacy.erase(*ANN)).messages == 1
+
+
+async def test_the_text_of_what_is_too_old_goes_and_who_asked_stays_counted(counter: Counter) -> None:
+    ann, bob = await talk(counter)
+    assert await counter.privacy.forget_before(utc_now() - timedelta(days=1), 100) == 0
+    assert await counter.privacy.forget_before(utc_now() + timedelta(minutes=1), 1) == 1  # no more at once than allowed
+    while await counter.privacy.forget_before(utc_now() + timedelta(minutes=1), 1):
+        pass
+    for turn_id, actor in ((ann, "ann"), (bob, "bob")):
+        left = await counter.book.turn(turn_id)
+        assert left is not None
+        assert (left.question, left.reply.text, left.reply.hits, left.actor_id) == ("", "", (), actor)
+        assert [one.comment for one in await counter.feedback.of(turn_id) if one.comment] == []
+    assert "canary" not in json.dumps(await counter.privacy.export(*ANN))
+
+
+async def test_what_still_waits_for_an_answer_is_not_erased_however_old(database: Database) -> None:
+    inbox = SqlInbox(database)
+    old = InboundMessage("m", HERE, Actor("ann"), "still waiting", utc_now() - timedelta(days=90))
+    await inbox.accept(old)
+    assert await SqlPrivacyDesk(database).forget_before(utc_now(), 100) == 0
+    claim = await inbox.claim(60)
+    assert claim is not None
+    assert claim.message.text == "still waiting"
+
+
+async def test_retention_erases_in_batches_until_nothing_is_over_time_and_0_days_keep_all(database: Database) -> None:
+    inbox, desk = SqlInbox(database), SqlPrivacyDesk(database)
+    for number in range(7):
+        await inbox.accept(InboundMessage(f"m{number}", HERE, Actor("ann"), "old", utc_now() - timedelta(days=31)))
+    claim = await inbox.claim(60)
+    assert claim is not None
+    await inbox.finish(claim, REPLY)
+    assert await Retention(desk, 0).erase_old() == 0
+    assert await Retention(desk, 32).erase_old() == 0
+    assert await Retention(desk, 30).erase_old() == 7
+    assert await Retention(desk, 30).erase_old() == 0
+
+
+async def test_a_draft_for_somebody_who_was_erased_can_no_longer_be_sent(counter: Counter) -> None:
+    turn_id = await counter.ask(draft=True)
+    await counter.privacy.erase(*ANN)
+    assert not await counter.drafts.send(turn_id, None)
+    assert not await counter.drafts.send(turn_id, "in other words")
+    assert await counter.queued() == []
 
 
 async def everything(database: Database) -> str:

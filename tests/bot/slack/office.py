@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_slack import slack_of
 from bot.settings import Settings, Slack
 from bot.slack.http import PATH
 from bot.slack.parts import SlackParts
@@ -127,7 +128,7 @@ async def office(database: Database, server: SlackPlatform, gate: asyncio.Event 
     graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(), Writer(gate)
     engine = Engine(shelf, AsksForPerson(), writer, ExtractiveGenerator())  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(graph.slack(shelf))  # type: ignore[arg-type]
+        parts = await stack.enter_async_context(slack_of(graph, shelf))  # type: ignore[arg-type]
         adapters = {"slack": parts.adapter}
         running = [graph.worker(engine, adapters).run(), graph.courier(adapters).run()]
         if parts.socket is not None:

@@ -109,6 +109,13 @@ def test_words_that_name_another_host_show_the_real_one() -> None:
     assert rendered(f"[example.com]({PAY})", PAY) == f"<{PAY}|example.com>"
 
 
+def test_an_address_neither_pings_nor_hides_its_host_behind_a_name() -> None:
+    assert link("https://x.test/@here/@ann", "https://x.test/@here/@ann") == "<https://x.test/%40here/@ann>"
+    assert link("https://x.test/＠here", "x") == "<https://x.test/%EF%BC%A0here|x>"
+    for url in ("http://@channel", "http://＠channel", "https://bank.test@evil.test/x", "https://bank.test:1@evil.test"):
+        assert show(rendered(f"[Pay]({url}) {url}", url)).links == [] == pings(rendered(url, url))
+
+
 def test_an_address_or_its_words_cannot_end_the_link_early() -> None:
     url = "https://example.com/a|b>c<d`e?x=1&y=2"
     (found,) = show(link(url, "x|y>z <!channel> *b*")).links

@@ -1,0 +1,85 @@
+"""Slack's part of the object graph; with `bot/bootstrap.py` the only namer of concrete classes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bot.bootstrap import Frontdesk
+from bot.secrets import vault_keys
+from bot.settings import Slack
+from bot.slack.adapter import SlackAdapter, Stores
+from bot.slack.buttons import Buttons, Desk
+from bot.slack.client import open_session
+from bot.slack.home import Home
+from bot.slack.live import LivePreviews
+from bot.slack.parts import SlackParts
+from bot.slack.people import People
+from bot.slack.receiver import Receiver
+from bot.slack.service import SlackService
+from bot.slack.slash import Slash
+from bot.slack.windows import Windows
+from bot.slack.workspaces import OneWorkspace, Workspaces
+from core.presence import Mode
+from core.staff.commands import Commands
+from core.staff.rights import Rule
+from core.storage.channels import SqlChannels
+from core.storage.correction_store import SqlCorrectionStore
+from core.storage.drafts import SqlDrafts
+from core.storage.feedback import SqlFeedbackLog
+from core.storage.previews import SqlPreviews
+from core.storage.turn_book import SqlTurnBook
+from core.storage.vault import SqlVault
+from core.vault import Vault
+from retrieval.retriever import SnapshotRetriever
+
+
+@asynccontextmanager
+async def slack_of(graph: Frontdesk, retriever: SnapshotRetriever) -> AsyncIterator[SlackParts]:
+    """Give everything of Slack that a process may need, on one pool of connections."""
+
+    async def texts(passage_ids: tuple[str, ...]) -> tuple[str, ...]:
+        found = [await retriever.passage(passage_id) for passage_id in passage_ids]
+        return tuple(passage.text for passage in found if passage)
+
+    asked, database = graph.settings.slack, graph.database
+    vault, previews, turns = SqlVault(database, vault_keys(graph.settings)), SqlPreviews(database), SqlTurnBook(database)
+    live = LivePreviews(previews)
+    async with open_session() as session:
+        workspaces = OneWorkspace(asked.bot_token, asked.api_url, session)
+        adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, asked.staff_channel)
+        service = _service(graph, workspaces, adapter, turns, vault, retriever)
+        try:
+            yield SlackParts(asked, adapter, service)
+        finally:
+            await live.aclose()
+
+
+def _service(
+    graph: Frontdesk, workspaces: Workspaces, adapter: SlackAdapter, turns: SqlTurnBook, vault: Vault, retriever: SnapshotRetriever
+) -> SlackService:
+    database, audit, privacy = graph.database, graph.audit_log, graph.privacy_desk
+    people, channels = People(_rule(graph.settings.slack)), SqlChannels(database)
+    feedback, drafts = SqlFeedbackLog(database), SqlDrafts(database)
+    desk = Desk(graph.dispatch, turns, feedback, drafts, graph.conversation_log, audit, people, retriever.passage)
+    mode = Mode(graph.settings.slack.mode)
+    return SlackService(
+        workspaces,
+        adapter,
+        Receiver(workspaces, graph.dispatch, graph.outbox, channels, graph.conversation_log, people, mode),
+        Buttons(desk),
+        Windows(desk, SqlCorrectionStore(database)),
+        Slash(desk, vault, privacy, lambda rules: Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog)),
+        Home(turns, privacy, retriever.titles, graph.settings.retention_days),
+    )
+
+
+def _rule(asked: Slack) -> Rule:
+    return Rule(
+        admin_ids=_ids(asked.admins), admin_groups=_ids(asked.admin_group),
+        staff_ids=_ids(asked.staff), staff_groups=_ids(asked.staff_group),
+    )  # fmt: skip
+
+
+def _ids(listed: str) -> frozenset[str]:
+    return frozenset(one.strip() for one in listed.split(",") if one.strip())

@@ -1,0 +1,48 @@
+"""The way in for messages of every chat platform: who speaks to whom decides whether the bot takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from bot.dispatch import Dispatch
+from core.domain import Owner
+from core.ports import ConversationLog
+from core.presence import Channel, Channels, Heard, Mode, listen, needs_past
+
+SETTLE_SECONDS = 0.5  # in a conversation that goes on, what follows this quickly belongs to the same question
+
+
+class Door:
+    """Stores what is for the bot, and gives conversations to staff who speak up in them."""
+
+    def __init__(self, dispatch: Dispatch, channels: Channels, log: ConversationLog, default: Mode) -> None:
+        """`default` is the mode of channels that nobody has set."""
+        self._dispatch = dispatch
+        self._channels = channels
+        self._log = log
+        self._default = default
+
+    async def hear(self, heard: Heard, is_staff: Callable[[], Awaitable[bool]]) -> bool:
+        """Store a message if it is for the bot; True when staff took the conversation over with it.
+
+        `is_staff` tells of its author, and is asked only where it matters. Raises `NotAcceptedError` and `StorageError`: then the
+        platform must send it again.
+        """
+        message, at = heard.message, heard.message.address
+        channel = Channel() if heard.direct else await self._channels.channel(at.platform, at.workspace_id, at.channel_id)
+        has_asked = needs_past(heard, channel) and await self._channels.has_asked(at, message.actor.actor_id)
+        if heard.in_thread and not has_asked and await self._is_word_of_staff(heard, is_staff):
+            await self._log.set_owner(at, Owner.STAFF)
+            await self._dispatch.accept(replace(message, for_bot=False))
+            return True
+        accepted = listen(heard, channel, self._default, has_asked=has_asked)
+        if accepted is not None:
+            await self._dispatch.accept(accepted, SETTLE_SECONDS if heard.direct or heard.in_thread else 0.0)
+        return False
+
+    async def _is_word_of_staff(self, heard: Heard, is_staff: Callable[[], Awaitable[bool]]) -> bool:
+        """Tell whether this is said by staff in a conversation of the bot, and not to the bot."""
+        if heard.direct or heard.mentioned or heard.by_bot or not await self._log.is_known(heard.message.address):
+            return False
+        return await is_staff()
