@@ -17,8 +17,11 @@ class Preview(NamedTuple):
 class Previews(Protocol):
     """The preview of each conversation. Ask for what an earlier attempt left before beginning anew."""
 
-    async def begin(self, address: Address, attempt: str) -> None:
-        """Record the intent before anything is posted; what an earlier attempt is known to show keeps its reference."""
+    async def begin(self, address: Address, attempt: str) -> bool:
+        """Record the intent before anything is posted; what an earlier attempt is known to show keeps its reference.
+
+        False: show nothing. The attempt is over, or an earlier reply is still on its way and would take this preview for its own.
+        """
         ...
 
     async def shown(self, address: Address, reference: str) -> bool:
@@ -30,5 +33,5 @@ class Previews(Protocol):
         ...
 
     async def end(self, address: Address) -> None:
-        """Forget it: the reply has replaced it, or it was taken away."""
+        """Forget it: it was taken away. The one that became a reply is forgotten when the outbox records that reply as sent."""
         ...

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 PLATFORM = "slack"
 PRIVATE = "private-"  # begins the thread of a conversation that only one person sees
-LOOK_BACK = 200  # messages of a thread; a lost reply is one of the last
+LOOK_BACK = 200  # messages of the staff channel; a lost draft is one of the last
 # Never a preview of a link, never a ping that was not meant.
 _QUIET = {"unfurl_links": False, "unfurl_media": False, "parse": "none", "link_names": False, "mrkdwn": True}
 
@@ -80,23 +80,24 @@ class SlackAdapter:
 
     async def _look_up(self, workspace: Workspace, delivery: Delivery) -> str | None:
         address = delivery.address
+        since = f"{delivery.asked_at.timestamp() - 60:.6f}"
         if delivery.action in (Action.DRAFT, Action.ALERT):
-            since = f"{delivery.asked_at.timestamp() - 60:.6f}"
             read = await workspace.client.ask("conversations.history", channel=self._staff_channel, oldest=since, **_WITH_METADATA)
-            return _found(read, self._staff_channel, delivery.key)
-        read = await workspace.client.ask("conversations.replies", channel=address.channel_id, ts=address.thread_id, **_WITH_METADATA)
-        found = _found(read, address.channel_id, delivery.key)
-        if found is not None:  # perhaps in the place of its preview, which the next reply must not overwrite
-            await self._stores.previews.end(address)
-        return found
+            return next((f"{self._staff_channel}/{one['ts']}" for one in read.get("messages", ()) if _has_key(one, delivery.key)), None)
+        async for message in workspace.client.thread(address.channel_id, address.thread_id, since):
+            if _has_key(message, delivery.key):
+                return f"{address.channel_id}/{message['ts']}"
+        return None
 
     async def withdraw(self, address: Address) -> None:
         """Take away what is shown of an answer that will not come: its question was taken back, or a person answers."""
         await self._live.take_away(await self._workspace(address), address)
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
         """See `ChatAdapter.preview`."""
-        if not message.address.thread_id.startswith(PRIVATE):
+        if text is None:
+            await self._live.settle(message, attempt)
+        elif not message.address.thread_id.startswith(PRIVATE):
             self._live.show(await self._workspace(message.address), message, attempt, text)
 
     async def _workspace(self, address: Address) -> Workspace:
@@ -118,7 +119,6 @@ class SlackAdapter:
             logger.info("the preview cannot be replaced (%s), the reply is posted", error.code)
             await self._live.take_away(workspace, delivery.address)
             return await self._post(workspace, delivery, message, delivery.address.channel_id, delivery.address.thread_id)
-        await self._stores.previews.end(delivery.address)
         return shown
 
     async def _tell_staff(self, workspace: Workspace, delivery: Delivery) -> str:
@@ -176,11 +176,8 @@ def _content(delivery: Delivery, message: Message) -> dict[str, Any]:
     return {"text": message.text, "blocks": message.blocks, "metadata": metadata}
 
 
-def _found(read: Mapping[str, Any], channel: str, key: str) -> str | None:
-    """The reference of the message that carries `key`, in its metadata or in the name of a block."""
-    for message in read.get("messages", ()):
-        payload = (message.get("metadata") or {}).get("event_payload") or {}
-        names = {block.get("block_id") for block in message.get("blocks") or ()}
-        if payload.get("key") == key or blocks.KEY_PREFIX + key in names:
-            return f"{channel}/{message['ts']}"
-    return None
+def _has_key(message: Mapping[str, Any], key: str) -> bool:
+    """Whether a message carries `key`, in its metadata or in the name of a block."""
+    payload = (message.get("metadata") or {}).get("event_payload") or {}
+    names = {block.get("block_id") for block in message.get("blocks") or ()}
+    return payload.get("key") == key or blocks.KEY_PREFIX + key in names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,18 @@ class SlackClient:
         if not isinstance(data, dict):
             raise UncertainError(f"Slack answered {method} with something that is no JSON.")
         return data, {name.lower(): value for name, value in response.headers.items()}
+
+    async def thread(self, channel: str, ts: str, oldest: str = "0") -> AsyncIterator[Mapping[str, Any]]:
+        """Yield the messages of a thread, oldest first as Slack gives them, with their metadata. Raises a `DeliveryError`."""
+        asked: dict[str, str | int | bool] = {"channel": channel, "ts": ts, "oldest": oldest, "limit": 200, "include_all_metadata": True}
+        while True:
+            read = await self.ask("conversations.replies", **asked)
+            for message in read.get("messages") or ():
+                yield message
+            cursor = (read.get("response_metadata") or {}).get("next_cursor")
+            if not read.get("has_more") or not cursor:
+                return
+            asked["cursor"] = cursor
 
     async def respond(self, url: str, message: Mapping[str, Any]) -> None:
         """Answer an interaction at the address that Slack gave for it. Raises a `DeliveryError`."""

@@ -81,6 +81,12 @@ class LivePreviews:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    async def settle(self, message: InboundMessage, attempt: str) -> None:
+        """Show nothing more, and return when what is under way has ended: a late edit would write over the reply."""
+        shown = self._shown.get(message.address)
+        if shown is not None and shown.attempt == attempt:
+            await _quiet(shown)
+
     async def aclose(self) -> None:
         """Stop whatever is being shown."""
         for task in tuple(self._tasks):
@@ -109,13 +115,9 @@ class LivePreviews:
         await self._previews.end(address)
 
     async def _stop(self, address: Address) -> None:
-        """Show nothing more, and wait for a call that is under way, but not for long."""
         shown = self._shown.pop(address, None)
         if shown is not None:
-            shown.over = True
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE_SECONDS), shown.busy:
-                    pass
+            await _quiet(shown)
 
     async def _bring_up_to_date(self, workspace: Workspace, shown: _Shown) -> None:
         async with shown.busy:
@@ -155,7 +157,9 @@ class LivePreviews:
             shown.over = True
             return
         address = shown.message.address
-        await self._previews.begin(address, shown.attempt)
+        if not await self._previews.begin(address, shown.attempt):
+            shown.over = True
+            return
         text, shown.started_at = shown.text, self._clock()
         told = await self._post(workspace, shown, text)
         shown.reference = f"{address.channel_id}/{told['ts']}"
@@ -191,18 +195,15 @@ class LivePreviews:
 
     async def _find(self, workspace: Workspace, address: Address, attempt: str) -> str | None:
         """Look for a preview that was posted while nobody could write down where; a stream carries no mark of ours."""
-        place = {"channel": address.channel_id, "ts": address.thread_id}
         try:
-            read = await workspace.client.ask("conversations.replies", **place, limit=200, include_all_metadata=True)
+            async for message in workspace.client.thread(address.channel_id, address.thread_id):
+                metadata = message.get("metadata") or {}
+                mine = message.get("bot_id") == workspace.identity.bot_id and metadata.get("event_type") != REPLY_EVENT
+                if (metadata.get("event_payload") or {}).get("attempt") == attempt or (mine and address.channel_id.startswith("D")):
+                    return f"{address.channel_id}/{message['ts']}"
         except SlackRefusedError as error:
             if error.code != "missing_scope":  # an app that may not read channels
                 raise
-            return None
-        for message in read.get("messages", ()):
-            metadata = message.get("metadata") or {}
-            mine = message.get("bot_id") == workspace.identity.bot_id and metadata.get("event_type") != REPLY_EVENT
-            if (metadata.get("event_payload") or {}).get("attempt") == attempt or (mine and address.channel_id.startswith("D")):
-                return f"{address.channel_id}/{message['ts']}"
         return None
 
     async def _delete(self, workspace: Workspace, reference: str) -> None:
@@ -222,6 +223,14 @@ class LivePreviews:
             return False
         calls.append(now)
         return True
+
+
+async def _quiet(shown: _Shown) -> None:
+    """Show nothing more, and wait for a call that is under way, but not for long."""
+    shown.over = True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_SECONDS), shown.busy:
+            pass
 
 
 def _unfinished(text: str) -> str:

@@ -43,7 +43,7 @@ class Worker:
         inbox: Inbox,
         log: ConversationLog,
         responder: Responder,
-        preview: Callable[[InboundMessage, str, str], Awaitable[None]],
+        preview: Callable[[InboundMessage, str, str | None], Awaitable[None]],
         accepted: Bell,
         finished: Bell,
         terms: Terms = Terms(),
@@ -107,16 +107,20 @@ class Worker:
         async with asyncio.timeout(self._terms.answer):
             history = await self._log.history(address)
             reach("while_answering")
-            return await self._responder.reply(claim.message, history, self._previewing(claim))
+            preview = self._previewing(claim)
+            reply = await self._responder.reply(claim.message, history, preview)
+            await preview(None)
+            return reply
 
-    def _previewing(self, claim: Claim) -> Callable[[str], Awaitable[None]]:
+    def _previewing(self, claim: Claim) -> Callable[[str | None], Awaitable[None]]:
         """Return what shows pieces of the answer for as long as that works: a preview must not cost the answer."""
-        works = True
+        works, has_begun = True, False
 
-        async def preview(text: str) -> None:
-            nonlocal works
+        async def preview(text: str | None) -> None:
+            nonlocal works, has_begun
+            has_begun = has_begun or text is not None
             try:
-                if works:
+                if works and has_begun:
                     async with asyncio.timeout(_PREVIEW_SECONDS):
                         await self._preview(claim.messages[-1], claim.lease, text)
             except Exception as error:

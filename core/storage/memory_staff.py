@@ -170,11 +170,19 @@ class MemoryPreviews:
 
     def __init__(self) -> None:
         self._previews: dict[Address, Preview] = {}
+        self._held: dict[Address, str] = {}
 
-    async def begin(self, address: Address, attempt: str) -> None:
+    def hold(self, address: Address, attempt: str) -> None:
+        """Let an attempt begin, as the inbox does."""
+        self._held[address] = attempt
+
+    async def begin(self, address: Address, attempt: str) -> bool:
         """See `Previews.begin`."""
+        if self._held.get(address) != attempt:
+            return False
         before = self._previews.get(address)
         self._previews[address] = Preview(attempt, before.reference if before else None)
+        return True
 
     async def shown(self, address: Address, reference: str) -> bool:
         """See `Previews.shown`."""

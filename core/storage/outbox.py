@@ -8,19 +8,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, select, text, update
+from sqlalchemy import ColumnElement, RowMapping, Select, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Action, Address, Decision, Owner, Reason, Reply, notice
 from core.errors import LeaseLostError
 from core.ports import Delivery
 from core.storage.database import Database
-from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
+from core.storage.staff_tables import previews
+from core.storage.tables import IS_NOTICE, UNDELIVERED, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import reply_of
 
 _LATE = "late-"  # begins the key of a notice that an answer takes longer
 _AT_ONCE = 200  # notices of one look; after an outage the next look, seconds later, goes on
-_UNDELIVERED = ("pending", "sending", "uncertain")
 _PLACE = tuple(conversations.c[name] for name in ("workspace_id", "channel_id", "thread_id"))
 
 
@@ -62,9 +62,12 @@ class SqlOutbox:
     async def received(self, platform: str, key: str, reference: str) -> bool:
         """See `Outbox.received`."""
         async with self._database.write() as connection:
-            where = (outbox.c.key == key, outbox.c.platform == platform, among(outbox.c.state, *_UNDELIVERED))
+            where = (outbox.c.key == key, outbox.c.platform == platform, among(outbox.c.state, *UNDELIVERED))
             values = {"state": "sent", "reference": reference, "sent_at": await self._database.now(connection)}
-            return (await connection.execute(update(outbox).where(*where).values(lease=None, lease_until=None, **values))).rowcount == 1
+            changed = await connection.execute(update(outbox).where(*where).values(lease=None, lease_until=None, **values))
+            if changed.rowcount == 1:
+                await _end_preview(connection, outbox.c.key == key)
+            return changed.rowcount == 1
 
     async def bury(self, delivery: Delivery, error: str) -> None:
         """See `Outbox.bury`."""
@@ -118,6 +121,8 @@ class SqlOutbox:
         async with self._database.write() as connection:
             now = await self._database.now(connection)
             await _under_lease(connection, delivery, lease=None, lease_until=None, sent_at=now, **values)
+            if values["state"] == "sent":
+                await _end_preview(connection, outbox.c.outbox_id == delivery.delivery_id)
 
 
 async def _content(connection: AsyncConnection, row: RowMapping) -> tuple[Reply, datetime]:
@@ -164,17 +169,26 @@ def _due(platforms: Collection[str], now: datetime) -> Select[Any]:
         .where(
             earlier.c.conversation_id == outbox.c.conversation_id,
             earlier.c.outbox_id < outbox.c.outbox_id,
-            among(earlier.c.state, *_UNDELIVERED),
+            among(earlier.c.state, *UNDELIVERED),
         )
         .exists()
     )
     free = outbox.c.lease_until.is_(None) | (outbox.c.lease_until <= now)
     return (
         select(outbox)
-        .where(among(outbox.c.state, *_UNDELIVERED), outbox.c.due_at <= now, free, outbox.c.platform.in_(platforms), ~blocked)
+        .where(among(outbox.c.state, *UNDELIVERED), outbox.c.due_at <= now, free, outbox.c.platform.in_(platforms), ~blocked)
         .order_by(outbox.c.due_at)
         .limit(1)
     )
+
+
+async def _end_preview(connection: AsyncConnection, which: ColumnElement[bool]) -> None:
+    """Forget what was shown before this reply, in the transaction that records it: the next reply must not take its place."""
+    joined = outbox.join(conversations, outbox.c.conversation_id == conversations.c.conversation_id)
+    columns = [conversations.c[column.name] for column in previews.primary_key]
+    place = (await connection.execute(select(*columns).select_from(joined).where(which, outbox.c.action == Action.REPLY.value))).first()
+    if place is not None:
+        await connection.execute(delete(previews).where(*(previews.c[name] == value for name, value in place._mapping.items())))
 
 
 async def _under_lease(connection: Any, delivery: Delivery, **values: Any) -> None:

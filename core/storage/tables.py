@@ -41,6 +41,7 @@ IS_NOTICE = "turn_id IS NULL"
 MESSAGE_KEPT = "text <> ''"
 TURN_KEPT = "(text <> '' OR question <> '')"
 _REFERRED = "reference IS NOT NULL"
+UNDELIVERED = ("pending", "sending", "uncertain")
 _UNDELIVERED = "state IN ('pending', 'sending', 'uncertain')"
 
 

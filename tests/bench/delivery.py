@@ -15,8 +15,10 @@ import statistics
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -60,22 +62,25 @@ async def run(trial: Trial, database_url: str) -> dict[str, Any]:
     await database.upgrade()
     if trial.finished:
         await fill(database, trial.finished)
-    async with ChatServer(seed=trial.seed, reset=trial.reset, limit=trial.limit) as server, Team(trial, database_url, server.url) as team:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(ChatServer(seed=trial.seed, reset=trial.reset, limit=trial.limit))
+        team = await stack.enter_async_context(Team(trial, database_url, server.url, trial.broken, trial.knowledge))
         accepted = await _feed(trial, SqlInbox(database))
         complete = await until_answered(SqlInbox(database))
         stored = list(server.messages)
-    claims = await _claims(database)
+    again = await claims(database)
     await database.close()
     said = [(message.thread, line, message.at) for message in stored for line in message.text.split("\n")]
-    return verdict(accepted, said) | claims | {"kills": team.kills, "complete": complete}
+    return verdict(accepted, said) | again | {"kills": team.kills, "complete": complete}
 
 
 class Team:
     """Worker processes; a killed one is replaced."""
 
-    def __init__(self, trial: Trial, *arguments: str) -> None:
+    def __init__(self, trial: Trial, *arguments: object, target: Callable[..., None] = delivery_worker.run) -> None:
         self._context = quick_to_start()
-        self._arguments = (*arguments, trial.broken, trial.knowledge)
+        self._target = target
+        self._arguments = arguments
         self._dice = random.Random(trial.seed)
         self._trial = trial
         self.kills = 0
@@ -112,7 +117,7 @@ class Team:
             member.join()
 
     def _hire(self) -> BaseProcess:
-        process = self._context.Process(target=delivery_worker.run, args=self._arguments, daemon=True)
+        process = self._context.Process(target=self._target, args=self._arguments, daemon=True)
         process.start()
         return process
 
@@ -154,7 +159,8 @@ async def until_answered(box: SqlInbox) -> bool:
     return False
 
 
-async def _claims(database: Database) -> dict[str, int]:
+async def claims(database: Database) -> dict[str, int]:
+    """Return how often a message was answered again by another worker, and a reply sent again."""
     async with database.read() as connection:
         again = (await connection.execute(select(func.count()).select_from(inbox).where(inbox.c.attempts > 1))).scalar_one()
         resent = (await connection.execute(select(func.count()).select_from(outbox).where(outbox.c.attempts > 1))).scalar_one()
@@ -207,7 +213,7 @@ def main() -> None:
         finished=asked.finished,
         seed=asked.seed,
     )
-    figures = asyncio.run(_on(asked.database, trial))
+    figures = asyncio.run(on(asked.database, partial(run, trial)))
     for name, value in figures.items():
         print(f"{name:<16} {value}")
     versions = {name: version(name) for name in ("sqlalchemy", "aiosqlite", "asyncpg")}
@@ -215,15 +221,16 @@ def main() -> None:
     print(json.dumps(setting | figures | {"versions": versions, "python": platform.python_version()}))
 
 
-async def _on(kind: str, trial: Trial) -> dict[str, Any]:
+async def on(kind: str, trying: Callable[[str], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Try it on an empty database of a kind."""
     with tempfile.TemporaryDirectory() as folder:
         if kind == "sqlite":
-            return await run(trial, f"sqlite:///{Path(folder) / 'trial.db'}")
+            return await trying(f"sqlite:///{Path(folder) / 'trial.db'}")
         server = PostgresServer()
         await asyncio.to_thread(server.start)
         async with AsyncExitStack() as stack:
             stack.callback(server.stop)
-            return await run(trial, server.new_database())
+            return await trying(server.new_database())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import json
 import os
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -48,7 +48,9 @@ async def soak(seconds: float, per_second: float, restart_every: float, reload_e
         database = Database(url)
         await database.upgrade()
         versions = await _published(database, Path(trial.knowledge))
-        async with ChatServer(seed=trial.seed, reset=trial.reset, limit=trial.limit) as server, Team(trial, url, server.url) as team:
+        async with AsyncExitStack() as stack:
+            server = await stack.enter_async_context(ChatServer(seed=trial.seed, reset=trial.reset, limit=trial.limit))
+            team = await stack.enter_async_context(Team(trial, url, server.url, trial.broken, trial.knowledge))
             box = SqlInbox(database)
             restarts = asyncio.create_task(_restart(postgres, restart_every, seconds))
             reloads = asyncio.create_task(_reload(database, versions, reload_every))

@@ -10,7 +10,7 @@ from core.corrections import CorrectionStore
 from core.domain import Action, Actor, Address, Decision, InboundMessage, Lineage, Reason, Reply, utc_now
 from core.drafts import Drafts
 from core.feedback import FeedbackLog
-from core.ports import Delivery
+from core.ports import Claim, Delivery
 from core.presence import Channels
 from core.previews import Previews
 from core.privacy import PrivacyDesk
@@ -64,6 +64,10 @@ class Counter(Protocol):
         """Ask, have it answered, and return the turn id."""
         ...
 
+    async def attempt(self) -> str:
+        """Begin to answer a new message `HERE`, in place of whoever did before; return the name of the attempt."""
+        ...
+
     async def bring(self, turn_id: str, reference: str) -> None:
         """Let the platform show what a turn says as the message `reference`; whatever was queued before it is delivered too."""
         ...
@@ -98,6 +102,11 @@ class MemoryCounter:
         record = TurnRecord(uuid.uuid4().hex, address, actor, text, reply, utc_now())
         self.book.add(record, for_bot=for_bot, draft=draft)
         return record.turn_id
+
+    async def attempt(self) -> str:
+        attempt = uuid.uuid4().hex
+        self.previews.hold(HERE, attempt)
+        return attempt
 
     async def bring(self, turn_id: str, reference: str) -> None:
         self.book.refer(turn_id, reference)
@@ -138,6 +147,17 @@ class SqlCounter:
         claim = await self._inbox.claim(60)
         assert claim is not None
         return await self._inbox.finish(claim, reply)
+
+    async def attempt(self) -> str:
+        return (await self.claim()).lease
+
+    async def claim(self) -> Claim:
+        """Claim a new message for no time at all, so that the next one may at once."""
+        self._number += 1
+        await self._inbox.accept(InboundMessage(f"m{self._number}", HERE, Actor("ann"), "?"))
+        claim = await self._inbox.claim(0)
+        assert claim is not None
+        return claim
 
     async def bring(self, turn_id: str, reference: str) -> None:
         assert turn_id in [

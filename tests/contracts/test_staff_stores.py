@@ -16,7 +16,9 @@ from core.feedback import MAX_COMMENT_CHARS, Feedback, FeedbackReason
 from core.presence import Channel, Mode
 from core.previews import Preview
 from core.storage.database import Database
+from core.storage.inbox import SqlInbox
 from core.storage.memory_staff import Queued
+from core.storage.outbox import SqlOutbox
 from tests.contracts.counter import HERE, REPLY, Counter, SqlCounter
 
 ELSEWHERE = replace(HERE, thread_id="t2")
@@ -184,24 +186,53 @@ async def test_a_notice_is_said_once_for_each_key_even_where_nobody_has_written(
 
 async def test_a_preview_is_known_from_before_it_is_posted_until_it_ends(counter: Counter) -> None:
     assert await counter.previews.of(HERE) is None
-    await counter.previews.begin(HERE, "attempt-1")
-    assert await counter.previews.of(HERE) == Preview("attempt-1", None)
+    attempt = await counter.attempt()
+    assert await counter.previews.begin(HERE, attempt)
+    assert await counter.previews.of(HERE) == Preview(attempt, None)
     assert await counter.previews.shown(HERE, "message-1")
-    assert await counter.previews.of(HERE) == Preview("attempt-1", "message-1")
+    assert await counter.previews.of(HERE) == Preview(attempt, "message-1")
     assert await counter.previews.of(ELSEWHERE) is None
     await counter.previews.end(HERE)
     assert await counter.previews.of(HERE) is None
 
 
 async def test_the_next_attempt_knows_the_message_that_the_one_before_left(counter: Counter) -> None:
-    await counter.previews.begin(HERE, "attempt-1")
+    await counter.previews.begin(HERE, await counter.attempt())
     await counter.previews.shown(HERE, "message-1")
-    await counter.previews.begin(HERE, "attempt-2")
-    assert await counter.previews.of(HERE) == Preview("attempt-2", "message-1")
+    second = await counter.attempt()
+    assert await counter.previews.begin(HERE, second)
+    assert await counter.previews.of(HERE) == Preview(second, "message-1")
+
+
+async def test_an_attempt_that_is_over_begins_no_preview(counter: Counter) -> None:
+    first = await counter.attempt()
+    await counter.attempt()
+    assert not await counter.previews.begin(HERE, first)
+    assert await counter.previews.of(HERE) is None
+
+
+async def test_a_preview_is_for_its_own_reply_and_ends_with_it(database: Database) -> None:
+    """Another courier may send a reply while the next one is written, and die before or after Slack has taken it."""
+    counter, inbox, outbox = SqlCounter(database), SqlInbox(database), SqlOutbox(database)
+    first = await counter.claim()
+    assert await counter.previews.begin(HERE, first.lease)
+    await inbox.finish(first, REPLY)
+    second = await counter.claim()
+    assert not await counter.previews.begin(HERE, second.lease)  # the first reply would take it for its own
+    delivery = await outbox.claim(["test"], 60)
+    assert delivery is not None
+    await outbox.sent(delivery, "message-1")
+    assert await counter.previews.of(HERE) is None  # whether it replaced the preview or was found there
+    assert await counter.previews.begin(HERE, second.lease)
+    await inbox.finish(second, REPLY)
+    delivery = await outbox.claim(["test"], 60)
+    assert delivery is not None
+    assert await outbox.received("test", delivery.key, "message-2")
+    assert await counter.previews.of(HERE) is None
 
 
 async def test_a_preview_that_appears_after_its_end_is_told_to_go(counter: Counter) -> None:
-    await counter.previews.begin(HERE, "attempt-1")
+    await counter.previews.begin(HERE, await counter.attempt())
     await counter.previews.end(HERE)
     await counter.previews.end(HERE)
     assert not await counter.previews.shown(HERE, "message-1")

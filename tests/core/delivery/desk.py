@@ -60,7 +60,7 @@ class Screen:
     async def find(self, delivery: Delivery) -> str | None:
         return None
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
         pass
 
 

@@ -202,8 +202,9 @@ class Platform:
         await _step(self.finds)
         return self._known.get(delivery.key)
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
-        self.calls.append(f"preview {text}")
+    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
+        if text is not None:
+            self.calls.append(f"preview {text}")
 
 
 async def _step(script: deque[Callable[[], Awaitable[None]]]) -> None:

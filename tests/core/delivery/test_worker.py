@@ -47,7 +47,7 @@ class Desk(NoMeter):
     counted: Counter[Event] = field(default_factory=Counter)
     accepted: Bell = field(default_factory=Bell)
     finished: Bell = field(default_factory=Bell)
-    shown: list[tuple[Address, str]] = field(default_factory=list)
+    shown: list[tuple[Address, str | None]] = field(default_factory=list)
     preview_error: Exception | None = None
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Desk(NoMeter):
         self.counted[event] += 1
         self.journal.note(event.value)
 
-    async def preview(self, message: InboundMessage, attempt: str, piece: str) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, piece: str | None) -> None:
         self.shown.append((message.address, piece))
         if self.preview_error:
             raise self.preview_error
@@ -237,12 +237,12 @@ async def test_renewals_that_fail_do_not_disturb_the_dialogue(desk: Desk) -> Non
     assert desk.dialogue.asked == ["text 1"]
 
 
-async def test_previews_reach_the_conversation(desk: Desk) -> None:
+async def test_previews_reach_the_conversation_and_end_before_the_answer_is_written_down(desk: Desk) -> None:
     desk.dialogue.previews = ("te", "xt")
     await desk.told()
     async with in_background(desk.worker().run()):
         await desk.journal.has("finish")
-    assert desk.shown == [(HERE, "te"), (HERE, "xt")]
+    assert desk.shown == [(HERE, "te"), (HERE, "xt"), (HERE, None)]
 
 
 async def test_a_platform_that_cannot_show_previews_gets_the_answer_all_the_same(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
