@@ -197,7 +197,7 @@ class Frontdesk:
     def worker(self, engine: Engine, adapters: Mapping[str, ChatAdapter]) -> Worker:
         """What answers accepted messages; previews go to the adapters of this process."""
 
-        async def preview(message: InboundMessage, attempt: str, text: str) -> None:
+        async def preview(message: InboundMessage, attempt: str, text: str | None) -> None:
             if message.address.platform in adapters:
                 await adapters[message.address.platform].preview(message, attempt, text)
 

@@ -37,7 +37,7 @@ class LiveAdapter:
         """See `ChatAdapter.find`; telling somebody twice to look does no harm."""
         return None
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
         """See `ChatAdapter.preview`; the page shows by itself that the work began."""
         if text:
             self._tell(message.address, text)

@@ -287,9 +287,10 @@ class ChatAdapter(Protocol):
         """Return the reference of a reply that arrived under its key, None when it did not. Raises a `DeliveryError`."""
         ...
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
         """Append `text` to what is shown while the reply to `message` is written; empty: the work begins. Best effort.
 
-        The reply replaces it. Another `attempt` begins anew: what an earlier one showed no longer counts.
+        The reply replaces it. Another `attempt` begins anew: what an earlier one showed no longer counts. None: no reply comes of
+        this attempt, so what it showed goes.
         """
         ...

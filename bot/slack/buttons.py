@@ -10,7 +10,7 @@ from datetime import timedelta
 from bot.dispatch import Dispatch
 from bot.slack import blocks, views
 from bot.slack.adapter import PLATFORM
-from bot.slack.client import SlackRefusedError
+from bot.slack.client import QUIET, SlackRefusedError
 from bot.slack.interactions import Pressed, Who
 from bot.slack.kit import actions, button, quotation, section
 from bot.slack.people import People
@@ -161,7 +161,7 @@ class Buttons:
         )
         message = blocks.render(delivery, tuple(passage.text for passage in await self._desk.passages(turn)))
         shown = [section(quotation(turn.question, 500)), *message.blocks]
-        answer = {"response_type": "in_channel", "replace_original": False, "text": message.text, "blocks": shown}
+        answer = {"response_type": "in_channel", "replace_original": False, "text": message.text, "blocks": shown, **QUIET}
         await workspace.client.respond(pressed.response_url, answer)
         await workspace.client.respond(pressed.response_url, {"delete_original": True})
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
 
 API_URL = "https://slack.com/api/"
+# Never a ping that was not meant: `chat.update` reads names in a text unless it is told not to, unlike `chat.postMessage`.
+VERBATIM = {"parse": "none", "link_names": False}
+QUIET = {**VERBATIM, "unfurl_links": False, "unfurl_media": False}  # and never a preview of a link
 CALL_SECONDS = 9  # below the courier's own limit of 10, so that this error is the one that says what happened
 # Slack took the call and something broke behind it: nobody can tell how far it got.
 _BROKEN = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})

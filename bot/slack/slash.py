@@ -8,16 +8,15 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from core.privacy import PrivacyDesk
-from core.vault import Vault
-
 from bot.slack.adapter import PLATFORM, PRIVATE, route_of
 from bot.slack.buttons import Desk
 from bot.slack.interactions import Command
 from bot.slack.workspaces import Workspace
 from core.domain import Actor, Address, InboundMessage, utc_now
+from core.privacy import PrivacyDesk
 from core.staff.commands import Caller, Commands, Outcome
 from core.staff.rights import Rule
+from core.vault import Vault
 
 _ROUTE_LASTS = timedelta(minutes=29)  # Slack takes answers for half an hour
 _MOST_SHOWN = 30_000

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.corrections import Cause, CorrectionDraft, CorrectionStore
-
 from bot.slack import views
 from bot.slack.adapter import PLATFORM
 from bot.slack.buttons import EXPIRES, Desk, actor_of
@@ -14,6 +12,7 @@ from bot.slack.interactions import Shortcut, Submitted
 from bot.slack.payload import parts, word
 from bot.slack.reading import readable
 from bot.slack.workspaces import Workspace
+from core.corrections import Cause, CorrectionDraft, CorrectionStore
 from core.domain import utc_now
 from core.errors import DeliveryError
 from core.feedback import Feedback, FeedbackReason

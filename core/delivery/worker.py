@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.delivery.crew import Bell, Crew, backoff
 from core.delivery.faults import reach
-from core.domain import InboundMessage, Reply
+from core.domain import Decision, InboundMessage, Reply
 from core.errors import LeaseLostError, StorageError
 from core.metering import Event, Measure, Meter, NoMeter
 from core.ports import Claim, ConversationLog, Inbox, Responder
@@ -43,7 +43,7 @@ class Worker:
         inbox: Inbox,
         log: ConversationLog,
         responder: Responder,
-        preview: Callable[[InboundMessage, str, str], Awaitable[None]],
+        preview: Callable[[InboundMessage, str, str | None], Awaitable[None]],
         accepted: Bell,
         finished: Bell,
         terms: Terms = Terms(),
@@ -86,6 +86,7 @@ class Worker:
         except LeaseLostError as error:
             self._meter.count(Event.LEASE_LOST)
             logger.info("%s", error)
+            await self._previewing(claim)(None)  # taken back, edited, or a person's now
         except Exception as error:  # handed to the customer as an apology when it goes on
             logger.exception("attempt %d to answer failed", claim.attempts)
             await self._put_off(claim, error)
@@ -97,6 +98,8 @@ class Worker:
         reply = await self._keeping_the_lease(claim, self._reply(claim))
         reach("before_finish")
         await self._finish(claim, reply)
+        if reply.decision is Decision.SILENT:
+            await self._previewing(claim)(None)
         self._meter.observe(Measure.ATTEMPTS, claim.attempts)
         self._meter.observe(Measure.MODEL_SECONDS, reply.timings_ms.generate / 1000)
         reach("after_finish")
@@ -109,11 +112,11 @@ class Worker:
             reach("while_answering")
             return await self._responder.reply(claim.message, history, self._previewing(claim))
 
-    def _previewing(self, claim: Claim) -> Callable[[str], Awaitable[None]]:
+    def _previewing(self, claim: Claim) -> Callable[[str | None], Awaitable[None]]:
         """Return what shows pieces of the answer for as long as that works: a preview must not cost the answer."""
         works = True
 
-        async def preview(text: str) -> None:
+        async def preview(text: str | None) -> None:
             nonlocal works
             try:
                 if works:

@@ -57,7 +57,7 @@ class HttpChatAdapter:
         found: str | None = _document(response)["id"]
         return found
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
         """Show nothing; count."""
         self.previews += 1
 
