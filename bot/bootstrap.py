@@ -176,7 +176,7 @@ class Frontdesk:
     def _slack_service(self, workspaces: Workspaces, turns: SqlTurnBook, vault: Vault, retriever: SnapshotRetriever) -> SlackService:
         people, channels, audit = People(self._slack_rule()), SqlChannels(self.database), SqlAuditLog(self.database)
         feedback, drafts, privacy = SqlFeedbackLog(self.database), SqlDrafts(self.database), SqlPrivacyDesk(self.database)
-        desk = Desk(self.dispatch, turns, feedback, drafts, self.conversation_log, audit, people, retriever.passage)
+        desk = Desk(self.dispatch, turns, feedback, drafts, self.conversation_log, audit, people, vault, retriever.passage)
         mode = Mode(self.settings.slack.mode)
         return SlackService(
             workspaces,

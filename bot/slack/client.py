@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from core.errors import DeliveryError, RateLimitedError, RefusedError, SettingsError, UncertainError
@@ -39,6 +40,7 @@ class SlackClient:
         from slack_sdk.web.async_client import AsyncWebClient
 
         self._session = session
+        self._limited_until: dict[str, float] = {}  # by method: Slack counts each by itself
         self.web: AsyncWebClient = AsyncWebClient(token, base_url=api_url, timeout=CALL_SECONDS, session=session, retry_handlers=[])
 
     async def call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
@@ -53,11 +55,15 @@ class SlackClient:
         import aiohttp
         from slack_sdk.errors import SlackApiError
 
+        self._wait_for(method)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 response = await self.web.api_call(method, **request)
         except SlackApiError as error:
-            raise _meaning(method, error.response) from error
+            meaning = _meaning(method, error.response)
+            if isinstance(meaning, RateLimitedError):
+                self._limited_until[method] = monotonic() + meaning.seconds
+            raise meaning from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:  # nothing was written
             raise DeliveryError(f"Slack is out of reach for {method}: {error.__class__.__name__}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -66,6 +72,12 @@ class SlackClient:
         if not isinstance(data, dict):
             raise UncertainError(f"Slack answered {method} with something that is no JSON.")
         return data
+
+    def _wait_for(self, method: str) -> None:
+        """Raise at once what Slack would answer while it takes no more of a method: asking on prolongs it."""
+        left = self._limited_until.get(method, 0.0) - monotonic()
+        if left > 0:
+            raise RateLimitedError(f"Slack takes no more {method} for {left:.1f} s.", left)
 
     async def respond(self, url: str, message: Mapping[str, Any]) -> None:
         """Answer an interaction at the address that Slack gave for it. Raises a `DeliveryError`."""

@@ -21,7 +21,7 @@ from bot.slack.sections import fit
 from bot.slack.workspaces import Workspace
 from core import markup
 from core.domain import Address, InboundMessage
-from core.errors import DeliveryError, FrontdeskError
+from core.errors import DeliveryError, FrontdeskError, RefusedError, UncertainError
 from core.previews import Preview, Previews
 
 logger = logging.getLogger(__name__)
@@ -180,7 +180,13 @@ class LivePreviews:
         address = shown.message.address
         await self._previews.begin(address, shown.attempt)
         text, shown.started_at = shown.text, self._clock()
-        told = await self._post(workspace, shown, text)
+        try:
+            told = await self._post(workspace, shown, text)
+        except UncertainError:
+            raise
+        except DeliveryError:  # nothing was posted, so the reply need not look for it
+            await self._previews.end(address)
+            raise
         shown.reference = f"{address.channel_id}/{told['ts']}"
         shown.sent, shown.touched_at = len(text), self._clock()
         if not await self._previews.shown(address, shown.reference):  # the reply was quicker and is out already
@@ -216,7 +222,11 @@ class LivePreviews:
         if kept.reference:
             return kept.reference
         place = {"channel": address.channel_id, "ts": address.thread_id}
-        read = await workspace.client.ask("conversations.replies", **place, limit=200, include_all_metadata=True)
+        try:
+            read = await workspace.client.ask("conversations.replies", **place, limit=200, include_all_metadata=True)
+        except RefusedError as error:  # better a half answer that stays than none
+            logger.warning("a preview cannot be looked for: %s", error)
+            return None
         for message in read.get("messages", ()):
             metadata = message.get("metadata") or {}
             mine = message.get("bot_id") == workspace.identity.bot_id and metadata.get("event_type") != REPLY_EVENT
