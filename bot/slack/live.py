@@ -156,7 +156,10 @@ class LivePreviews:
         shown.greeted = True
         if await self._previews.of(shown.message.address) is not None:
             shown.over = True
+            return
         await self._set_status(workspace, shown.message.address, STATUS)
+        if shown.over:  # the reply came meanwhile, and a status would stand below it
+            await self._set_status(workspace, shown.message.address, "")
 
     async def _set_status(self, workspace: Workspace, address: Address, status: str) -> None:
         with suppress(DeliveryError):

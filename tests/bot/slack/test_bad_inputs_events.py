@@ -113,6 +113,7 @@ async def test_bad_input_29_an_edit_while_the_answer_is_written_begins_it_anew(o
     await desk.quiet()
     (answer,) = desk.texts(channel, root)
     assert "Refunds take 14 days." in answer
+    assert desk.slack.statuses == {}
     assert [turn["question"] for turn in await desk.turns()] == [REFUNDS]
 
 
