@@ -22,7 +22,7 @@ from core.delivery.worker import Worker
 from core.dialogue import wording
 from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
-from core.domain import InboundMessage, Limits
+from core.domain import Cue, InboundMessage, Limits
 from core.errors import SnapshotError
 from core.knowledge import KnowledgeStore
 from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, Outbox, PersonDetector
@@ -145,7 +145,7 @@ class Frontdesk:
     def worker(self, engine: Engine, adapters: Mapping[str, ChatAdapter]) -> Worker:
         """What answers accepted messages; previews go to the adapters of this process."""
 
-        async def preview(message: InboundMessage, attempt: str, text: str | None) -> None:
+        async def preview(message: InboundMessage, attempt: str, text: str | Cue) -> None:
             if message.address.platform in adapters:
                 await adapters[message.address.platform].preview(message, attempt, text)
 

@@ -69,7 +69,7 @@ def _service(
     asked = graph.settings.slack
     people, channels = People(rule_of(asked), many=bool(asked.client_id)), SqlChannels(database)
     feedback, drafts = SqlFeedbackLog(database), SqlDrafts(database)
-    desk = Desk(graph.dispatch, turns, feedback, drafts, graph.conversation_log, audit, people, retriever.passage)
+    desk = Desk(graph.dispatch, turns, feedback, drafts, graph.conversation_log, audit, people, vault, retriever.passage)
     mode = Mode(asked.mode)
     return SlackService(
         workspaces,

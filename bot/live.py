@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from bot.dispatch import Dispatch
-from core.domain import Address, InboundMessage, Reason, Reply
+from core.domain import Address, Cue, InboundMessage, Reason, Reply
 from core.ports import Delivery, Inbox
 
 LOOK_SECONDS = 0.5  # when the answer was written in another process, nothing rings here
@@ -37,9 +37,9 @@ class LiveAdapter:
         """See `ChatAdapter.find`; telling somebody twice to look does no harm."""
         return None
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | Cue) -> None:
         """See `ChatAdapter.preview`; the page shows by itself that the work began."""
-        if text:
+        if isinstance(text, str) and text:
             self._tell(message.address, text)
 
     @contextmanager

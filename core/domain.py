@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 
 def utc_now() -> datetime:
@@ -165,6 +165,13 @@ class Action(StrEnum):
     DRAFT = "draft"  # to staff, who may send it
     ALERT = "alert"  # to staff: a customer waits for a person
     NOTICE = "notice"  # to the customer, answers nothing
+
+
+class Cue(Enum):
+    """What a platform that shows an answer while it is written is told besides its text."""
+
+    WRITTEN = "written"  # show nothing more, and return when nothing is under way: it could write over the reply
+    NOTHING = "nothing"  # no reply comes of this attempt, what it showed goes
 
 
 class Owner(StrEnum):

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain import Action, Address, Deleted, Edited, Exchange, Generation, InboundMessage, Limits, Owner, Prompt, Reply, Retrieval
+from core.domain import Action, Address, Cue, Deleted, Edited, Exchange, Generation, InboundMessage, Limits, Owner, Prompt, Reply, Retrieval
 
 Vectors: TypeAlias = NDArray[np.float32]
 
@@ -287,10 +287,9 @@ class ChatAdapter(Protocol):
         """Return the reference of a reply that arrived under its key, None when it did not. Raises a `DeliveryError`."""
         ...
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | Cue) -> None:
         """Append `text` to what is shown while the reply to `message` is written; empty: the work begins. Best effort.
 
-        None: the reply is written, so nothing more is shown; return when nothing is under way, or it could write over the reply.
         The reply replaces it. Another `attempt` begins anew: what an earlier one showed no longer counts.
         """
         ...

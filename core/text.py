@@ -10,6 +10,8 @@ import re
 import unicodedata
 
 MAX_QUESTION_CHARS = 4000
+# What stands for a message without words. Emoji, so that to everything that looks for words it says nothing.
+VOICE_CLIP, IMAGE, FILE = "🎤", "🖼️", "📎"
 
 # C0/C1 controls except tab and newline; lone surrogates, which PostgreSQL and UTF-8 both refuse.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -9,10 +9,10 @@ from typing import Any
 
 from bot.slack import blocks
 from bot.slack.blocks import Message
-from bot.slack.client import SlackRefusedError
+from bot.slack.client import QUIET, VERBATIM, SlackRefusedError
 from bot.slack.live import REPLY_EVENT, LivePreviews
 from bot.slack.workspaces import Workspace, Workspaces
-from core.domain import Action, Address, InboundMessage
+from core.domain import Action, Address, Cue, InboundMessage
 from core.errors import DeliveryError, RefusedError
 from core.ports import Delivery
 from core.previews import Previews
@@ -24,8 +24,6 @@ logger = logging.getLogger(__name__)
 PLATFORM = "slack"
 PRIVATE = "private-"  # begins the thread of a conversation that only one person sees
 LOOK_BACK = 200  # messages of the staff channel; a lost draft is one of the last
-# Never a preview of a link, never a ping that was not meant.
-_QUIET = {"unfurl_links": False, "unfurl_media": False, "parse": "none", "link_names": False, "mrkdwn": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +91,18 @@ class SlackAdapter:
         """Take away what is shown of an answer that will not come: its question was taken back, or a person answers."""
         await self._live.take_away(await self._workspace(address), address)
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | Cue) -> None:
         """See `ChatAdapter.preview`."""
-        if text is None:
+        if message.address.thread_id.startswith(PRIVATE):
+            return
+        if text is Cue.WRITTEN:
             await self._live.settle(message, attempt)
-        elif not message.address.thread_id.startswith(PRIVATE):
-            self._live.show(await self._workspace(message.address), message, attempt, text)
+            return
+        workspace = await self._workspace(message.address)
+        if isinstance(text, str):
+            self._live.show(workspace, message, attempt, text)
+        else:
+            self._live.withdraw(workspace, message.address, attempt)
 
     async def _workspace(self, address: Address) -> Workspace:
         workspace = await self._workspaces.workspace(address.workspace_id)
@@ -114,7 +118,7 @@ class SlackAdapter:
         """Put the reply in the place of its preview; where that is gone, post it."""
         channel, _, ts = shown.partition("/")
         try:
-            await workspace.client.call("chat.update", channel=channel, ts=ts, **_content(delivery, message))
+            await workspace.client.call("chat.update", channel=channel, ts=ts, **_content(delivery, message), **VERBATIM)
         except SlackRefusedError as error:
             logger.info("the preview cannot be replaced (%s), the reply is posted", error.code)
             await self._live.take_away(workspace, delivery.address)
@@ -147,19 +151,19 @@ class SlackAdapter:
         if url is None:
             raise RefusedError("The half hour in which Slack takes a private answer is over.")
         message = blocks.private(delivery, await self._cited(delivery))
-        await workspace.client.respond(url.decode(), {"response_type": "ephemeral", "replace_original": False} | message._asdict())
+        await workspace.client.respond(url.decode(), {"response_type": "ephemeral", "replace_original": False, **QUIET} | message._asdict())
         return delivery.key
 
     async def _post(self, workspace: Workspace, delivery: Delivery, message: Message, channel: str, thread_ts: str | None) -> str:
         content = _content(delivery, message)
         try:
-            told = await workspace.client.call("chat.postMessage", channel=channel, thread_ts=thread_ts, **content, **_QUIET)
+            told = await workspace.client.call("chat.postMessage", channel=channel, thread_ts=thread_ts, **content, **QUIET)
         except SlackRefusedError as error:
             if not error.code.startswith("invalid_blocks"):
                 raise
             logger.error("Slack refuses the layout of reply %s, it is sent as plain text: %s", delivery.key, error)
             del content["blocks"]
-            told = await workspace.client.call("chat.postMessage", channel=channel, thread_ts=thread_ts, **content, **_QUIET)
+            told = await workspace.client.call("chat.postMessage", channel=channel, thread_ts=thread_ts, **content, **QUIET)
         return f"{told['channel']}/{told['ts']}"
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from bot.dispatch import Dispatch
 from bot.slack import blocks, views
 from bot.slack.adapter import PLATFORM
-from bot.slack.client import SlackRefusedError
+from bot.slack.client import QUIET
 from bot.slack.interactions import Pressed, Who
 from bot.slack.kit import actions, button, quotation, section
 from bot.slack.people import People
@@ -22,6 +22,7 @@ from core.errors import DeliveryError
 from core.feedback import Feedback, FeedbackLog
 from core.ports import ConversationLog, Delivery
 from core.review import TurnBook, TurnRecord
+from core.vault import Vault
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ WANTS_PERSON = "I want to talk to a person."
 _OF_STAFF = frozenset({"draft_send", "draft_edit", "draft_discard", "hand_back"})
 _THANKS = "Thank you! Your feedback is kept with this answer."
 _EXPIRED = "This button has expired. Please ask again."
+_SHARED = "This answer is in the channel already."
 _NOT_YOURS = "This button does not belong to this conversation."
 _LATE = "That took too long for Slack to open a window. Please press again."
 _SILENCED = "You have taken this conversation over: I stay silent here until it is given back."
@@ -47,6 +49,7 @@ class Desk:
     log: ConversationLog
     audit: AuditLog
     people: People
+    vault: Vault
     passage: Callable[[str], Awaitable[Passage | None]]
 
     async def passages(self, turn: TurnRecord) -> list[Passage]:
@@ -72,8 +75,8 @@ class Desk:
         """Open a window; Slack gives three seconds for it."""
         try:
             await workspace.client.call("views.open", trigger_id=pressed.trigger_id, view=view)
-        except SlackRefusedError as error:
-            logger.info("a window could not be opened: %s", error.code)
+        except DeliveryError as error:
+            logger.info("a window could not be opened: %s", error)
             await self.tell(workspace, pressed, _LATE)
 
 
@@ -152,18 +155,29 @@ class Buttons:
         await self._desk.dispatch.accept(InboundMessage(message_id, turn.address, actor, WANTS_PERSON, order_key=order_key))
 
     async def _share(self, workspace: Workspace, turn: TurnRecord, pressed: Pressed) -> None:
-        """Show a private answer to the channel; the private one goes, and with it the button."""
-        if turn.actor_id != pressed.who.user_id:
-            await self._desk.tell(workspace, pressed, _NOT_YOURS)
+        """Show a private answer to the channel, once; the private one goes, and with it the button."""
+        if turn.actor_id != pressed.who.user_id or not await self._shares_first(turn):
+            await self._desk.tell(workspace, pressed, _NOT_YOURS if turn.actor_id != pressed.who.user_id else _SHARED)
             return
         delivery = Delivery(
             0, "", turn.address, turn.turn_id, turn.reply, f"{turn.turn_id}-share", 1, uncertain=False, asked_at=turn.asked_at
         )
         message = blocks.render(delivery, tuple(passage.text for passage in await self._desk.passages(turn)))
         shown = [section(quotation(turn.question, 500)), *message.blocks]
-        answer = {"response_type": "in_channel", "replace_original": False, "text": message.text, "blocks": shown}
-        await workspace.client.respond(pressed.response_url, answer)
-        await workspace.client.respond(pressed.response_url, {"delete_original": True})
+        answer = {"response_type": "in_channel", "replace_original": False, "text": message.text, "blocks": shown, **QUIET}
+        try:
+            await workspace.client.respond(pressed.response_url, answer)
+            await workspace.client.respond(pressed.response_url, {"delete_original": True})
+        except DeliveryError as error:
+            logger.warning("a private answer was perhaps not shared: %s", error)
+
+    async def _shares_first(self, turn: TurnRecord) -> bool:
+        """Tell whether nobody has shared this answer: what Slack posts for a response_url cannot be looked up, so it is asked for once."""
+        async with self._desk.vault.locked(f"slack-shared:{turn.turn_id}") as shared:
+            if shared.value is None:
+                await shared.replace(b"shared", utc_now() + EXPIRES)
+                return True
+        return False
 
     async def _hand_back(self, workspace: Workspace, turn: TurnRecord, pressed: Pressed) -> None:
         owned = await self._desk.log.owner(turn.address) is Owner.STAFF

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from core.errors import DeliveryError, RateLimitedError, RefusedError, SettingsError, UncertainError
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 API_URL = "https://slack.com/api/"
+# Never a ping that was not meant: `chat.update` reads names in a text unless it is told not to, unlike `chat.postMessage`.
+VERBATIM = {"parse": "none", "link_names": False}
+QUIET = {**VERBATIM, "unfurl_links": False, "unfurl_media": False}  # and never a preview of a link
 CALL_SECONDS = 9  # below the courier's own limit of 10, so that this error is the one that says what happened
 # Slack took the call and something broke behind it: nobody can tell how far it got.
 _BROKEN = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
@@ -44,6 +47,7 @@ class SlackClient:
         from slack_sdk.web.async_client import AsyncWebClient
 
         self._session = session
+        self._limited_until: dict[str, float] = {}  # by method: Slack counts each by itself
         self.web: AsyncWebClient = AsyncWebClient(token, base_url=api_url, timeout=CALL_SECONDS, session=session, retry_handlers=[])
 
     async def call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
@@ -62,11 +66,15 @@ class SlackClient:
         import aiohttp
         from slack_sdk.errors import SlackApiError
 
+        self._wait_for(method)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 response = await self.web.api_call(method, **request)
         except SlackApiError as error:
-            raise _meaning(method, error.response) from error
+            meaning = _meaning(method, error.response)
+            if isinstance(meaning, RateLimitedError):
+                self._limited_until[method] = monotonic() + meaning.seconds
+            raise meaning from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:  # nothing was written
             raise DeliveryError(f"Slack is out of reach for {method}: {error.__class__.__name__}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -87,6 +95,12 @@ class SlackClient:
             if not read.get("has_more") or not cursor:
                 return
             asked["cursor"] = cursor
+
+    def _wait_for(self, method: str) -> None:
+        """Raise at once what Slack would answer while it takes no more of a method: asking on prolongs it."""
+        left = self._limited_until.get(method, 0.0) - monotonic()
+        if left > 0:
+            raise RateLimitedError(f"Slack takes no more {method} for {left:.1f} s.", left)
 
     async def respond(self, url: str, message: Mapping[str, Any]) -> None:
         """Answer an interaction at the address that Slack gave for it. Raises a `DeliveryError`."""

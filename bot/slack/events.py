@@ -14,6 +14,7 @@ from bot.slack.payload import Payload, is_true, part, parts, timestamp, word
 from bot.slack.reading import Read, read
 from core.domain import Actor, Address, Deleted, Edited, InboundMessage
 from core.presence import Heard
+from core.text import FILE, IMAGE, VOICE_CLIP
 
 PLATFORM = "slack"
 METADATA_TYPE = "frontdesk"  # of the metadata that may carry the key of a delivery, beside the block
@@ -21,6 +22,7 @@ METADATA_TYPE = "frontdesk"  # of the metadata that may carry the key of a deliv
 Attachment: TypeAlias = Literal["voice", "image", "file"]
 
 _SPOKEN = ("", "file_share", "thread_broadcast")  # the subtypes in which a person says something
+_WORDLESS: dict[Attachment, str] = {"voice": VOICE_CLIP, "image": IMAGE, "file": FILE}
 _VOICE_CLIPS = ("audio_message", "slack_audio")
 
 
@@ -104,13 +106,13 @@ def _said(event: Payload, place: _Place) -> Incoming | Receipt | None:
     is_edit = word(event, "type") == "app_mention" and bool(part(event, "edited"))
     if moment is None or not actor_id or actor_id in place.bot_user_ids or is_edit or is_true(event, "hidden"):
         return None
-    said = place.read(event)
+    said, attachment = place.read(event), _attachment(event)
     thread_ts = word(event, "thread_ts")
     message = InboundMessage(
         word(event, "ts"),
         place.address(event),
         Actor(actor_id),
-        said.text,
+        said.text or (_WORDLESS[attachment] if attachment else ""),
         received_at=datetime.fromtimestamp(moment[0], UTC).replace(microsecond=moment[1]),  # equal however often it comes
         order_key=f"{moment[0]:010}.{moment[1]:06}",
     )
@@ -122,7 +124,7 @@ def _said(event: Payload, place: _Place) -> Incoming | Receipt | None:
         to_others=said.to_others and not said.to_bot,
         by_bot=_is_by_bot(event),
     )
-    return Incoming(heard, _attachment(event))
+    return Incoming(heard, attachment)
 
 
 def _changed(event: Payload, place: _Place) -> Edited | Deleted | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.slack import views
 from bot.slack.adapter import PLATFORM, PRIVATE
+from bot.slack.client import QUIET
 from bot.slack.interactions import Pressed
 from bot.slack.payload import Payload, part, word
 from bot.slack.slash import export_text
@@ -60,8 +61,7 @@ class Home:
 
     async def _write(self, workspace: Workspace, user_id: str, text: str) -> None:
         opened = await workspace.client.call("conversations.open", users=user_id)
-        quiet = {"unfurl_links": False, "unfurl_media": False, "parse": "none"}
-        await workspace.client.call("chat.postMessage", channel=opened["channel"]["id"], text=text, **quiet)
+        await workspace.client.call("chat.postMessage", channel=opened["channel"]["id"], text=text, **QUIET)
 
     async def _publish(self, workspace: Workspace, user_id: str) -> None:
         recent = await self._turns.recent(PLATFORM, workspace.workspace_id, user_id, 5)

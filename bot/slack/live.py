@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from bot.slack.client import SlackRefusedError
-from bot.slack.mrkdwn import to_plain
+from bot.slack.client import QUIET, VERBATIM, SlackRefusedError
+from bot.slack.mrkdwn import JOINER, escape, to_plain
+from bot.slack.sections import fit
 from bot.slack.workspaces import Workspace
 from core import markup
 from core.domain import Address, InboundMessage
-from core.errors import DeliveryError, FrontdeskError
-from core.previews import Previews
+from core.errors import DeliveryError, FrontdeskError, RefusedError, UncertainError
+from core.previews import Preview, Previews
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,10 @@ class LivePreviews:
         self._calls: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)  # of the last minute, by workspace and kind
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def withdraw(self, workspace: Workspace, address: Address, attempt: str) -> None:
+        """Take away what an attempt showed to which no reply comes. Returns at once, it is done beside whatever comes next."""
+        self._beside(self._withdraw(workspace, address, attempt))
+
     def show(self, workspace: Workspace, message: InboundMessage, attempt: str, text: str) -> None:
         """Append `text`; empty: say that the work begins. Returns at once, what it costs is paid beside the answer."""
         shown = self._shown.get(message.address)
@@ -77,9 +82,7 @@ class LivePreviews:
                 self._shown.popitem(last=False)
         shown.text += to_plain(markup.parse(text)) + " " if text else ""  # no link is live yet: which may be, the whole answer tells
         if not shown.busy.locked():  # else the one under way, or the next piece, brings it along
-            task = asyncio.ensure_future(self._bring_up_to_date(workspace, shown))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._beside(self._bring_up_to_date(workspace, shown))
 
     async def settle(self, message: InboundMessage, attempt: str) -> None:
         """Show nothing more, and return when what is under way has ended: a late edit would write over the reply."""
@@ -99,7 +102,7 @@ class LivePreviews:
         kept = await self._previews.of(address)
         if kept is None:
             return None
-        reference = kept.reference or await self._find(workspace, address, kept.attempt)
+        reference = await self._reference(workspace, address, kept)
         if reference is None:
             await self._previews.end(address)
             return None
@@ -110,14 +113,33 @@ class LivePreviews:
         """Delete a preview that will not become a reply; best effort."""
         await self._stop(address)
         kept = await self._previews.of(address)
-        if kept is not None and kept.reference:
-            await self._delete(workspace, kept.reference)
+        reference = await self._reference(workspace, address, kept) if kept is not None else None
+        if reference is not None:
+            await self._delete(workspace, reference)
         await self._previews.end(address)
+
+    def _beside(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _stop(self, address: Address) -> None:
         shown = self._shown.pop(address, None)
         if shown is not None:
             await _quiet(shown)
+
+    async def _withdraw(self, workspace: Workspace, address: Address, attempt: str) -> None:
+        """Take away what an attempt showed to which no reply comes, unless another attempt has begun there."""
+        try:
+            shown = self._shown.get(address)
+            if shown is not None and shown.attempt == attempt:
+                await self._stop(address)
+                await self._set_status(workspace, address, "")
+            kept = await self._previews.of(address)
+            if kept is not None and kept.attempt == attempt:
+                await self.take_away(workspace, address)
+        except FrontdeskError as error:
+            logger.warning("what was shown of an answer that never came may stay: %s", error)
 
     async def _bring_up_to_date(self, workspace: Workspace, shown: _Shown) -> None:
         async with shown.busy:
@@ -136,11 +158,17 @@ class LivePreviews:
         Where an earlier attempt left a message, the reply will take its place and nothing more is shown before.
         """
         shown.greeted = True
-        address = shown.message.address
-        shown.over = await self._previews.of(address) is not None
+        if await self._previews.of(shown.message.address) is not None:
+            shown.over = True
+            return
+        await self._set_status(workspace, shown.message.address, STATUS)
+        if shown.over:  # the reply came meanwhile, and a status would stand below it
+            await self._set_status(workspace, shown.message.address, "")
+
+    async def _set_status(self, workspace: Workspace, address: Address, status: str) -> None:
         with suppress(DeliveryError):
             place = {"channel_id": address.channel_id, "thread_ts": address.thread_id}
-            await workspace.client.call("assistant.threads.setStatus", **place, status=STATUS)
+            await workspace.client.call("assistant.threads.setStatus", **place, status=status)
 
     async def _show_text(self, workspace: Workspace, shown: _Shown) -> None:
         now = self._clock()
@@ -161,7 +189,13 @@ class LivePreviews:
             shown.over = True
             return
         text, shown.started_at = shown.text, self._clock()
-        told = await self._post(workspace, shown, text)
+        try:
+            told = await self._post(workspace, shown, text)
+        except UncertainError:
+            raise
+        except DeliveryError:  # nothing was posted, so the reply need not look for it
+            await self._previews.end(address)
+            raise
         shown.reference = f"{address.channel_id}/{told['ts']}"
         shown.sent, shown.touched_at = len(text), self._clock()
         if not await self._previews.shown(address, shown.reference):  # the reply was quicker and is out already
@@ -172,18 +206,17 @@ class LivePreviews:
         place = {"channel": address.channel_id, "thread_ts": address.thread_id}
         if shown.streams:
             reader = {"recipient_team_id": workspace.identity.team_id, "recipient_user_id": shown.message.actor.actor_id}
-            return await workspace.client.call("chat.startStream", **place, **reader, markdown_text=text)
+            return await workspace.client.call("chat.startStream", **place, **reader, markdown_text=_streamed(text))
         metadata = {"event_type": PREVIEW_EVENT, "event_payload": {"attempt": shown.attempt}}
-        quiet = {"unfurl_links": False, "unfurl_media": False, "parse": "none"}
-        return await workspace.client.call("chat.postMessage", **place, **quiet, text=_unfinished(text), metadata=metadata)
+        return await workspace.client.call("chat.postMessage", **place, **QUIET, text=_unfinished(text), metadata=metadata)
 
     async def _go_on(self, workspace: Workspace, shown: _Shown) -> None:
         channel, _, ts = shown.reference.partition("/")
         if shown.streams:
             new, shown.sent = shown.text[shown.sent :], len(shown.text)  # sent or not: after a broken call it must not come twice
-            await workspace.client.call("chat.appendStream", channel=channel, ts=ts, markdown_text=new)
+            await workspace.client.call("chat.appendStream", channel=channel, ts=ts, markdown_text=_streamed(new))
         elif self._within(workspace, "edit", EDITS_A_MINUTE):
-            await workspace.client.call("chat.update", channel=channel, ts=ts, text=_unfinished(shown.text))
+            await workspace.client.call("chat.update", channel=channel, ts=ts, text=_unfinished(shown.text), **VERBATIM)
         shown.touched_at = self._clock()
 
     async def _stop_stream(self, workspace: Workspace, reference: str) -> None:
@@ -193,17 +226,18 @@ class LivePreviews:
             with suppress(SlackRefusedError):  # it has ended by itself, or the reader stopped it
                 await workspace.client.call("chat.stopStream", channel=channel, ts=ts)
 
-    async def _find(self, workspace: Workspace, address: Address, attempt: str) -> str | None:
-        """Look for a preview that was posted while nobody could write down where; a stream carries no mark of ours."""
+    async def _reference(self, workspace: Workspace, address: Address, kept: Preview) -> str | None:
+        """Where it is shown; one may have been posted while nobody could write down where, and a stream carries no mark of ours."""
+        if kept.reference:
+            return kept.reference
         try:
             async for message in workspace.client.thread(address.channel_id, address.thread_id):
                 metadata = message.get("metadata") or {}
                 mine = message.get("bot_id") == workspace.identity.bot_id and metadata.get("event_type") != REPLY_EVENT
-                if (metadata.get("event_payload") or {}).get("attempt") == attempt or (mine and address.channel_id.startswith("D")):
+                if (metadata.get("event_payload") or {}).get("attempt") == kept.attempt or (mine and address.channel_id.startswith("D")):
                     return f"{address.channel_id}/{message['ts']}"
-        except SlackRefusedError as error:
-            if error.code != "missing_scope":  # an app that may not read channels
-                raise
+        except RefusedError as error:  # better a half answer that stays than none
+            logger.warning("a preview cannot be looked for: %s", error)
         return None
 
     async def _delete(self, workspace: Workspace, reference: str) -> None:
@@ -234,4 +268,9 @@ async def _quiet(shown: _Shown) -> None:
 
 
 def _unfinished(text: str) -> str:
-    return text[:MAX_SHOWN].rstrip() + " …"
+    return fit(text.rstrip(), MAX_SHOWN) + " …"
+
+
+def _streamed(text: str) -> str:
+    """Return words that are none but words in a stream; nobody wrote down what Slack reads there first, its entities or its tokens."""
+    return escape(text).replace("&lt;", f"&lt;{JOINER}")

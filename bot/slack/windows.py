@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from bot.slack import views
 from bot.slack.adapter import PLATFORM
 from bot.slack.buttons import EXPIRES, Desk, actor_of
-from bot.slack.client import SlackRefusedError
 from bot.slack.interactions import Shortcut, Submitted
 from bot.slack.payload import parts, word
 from bot.slack.reading import readable
@@ -17,6 +17,8 @@ from core.domain import utc_now
 from core.errors import DeliveryError
 from core.feedback import Feedback, FeedbackReason
 from core.review import TurnRecord
+
+logger = logging.getLogger(__name__)
 
 CORRECT_ANSWER, TEACH = "correct_answer", "teach_frontdesk"
 _NO_ANSWER_HERE = "Choose this on an answer of mine: this message is none, or it is older than I remember."
@@ -105,12 +107,16 @@ class Windows:
     async def _open(self, workspace: Workspace, chosen: Shortcut, view: views.View) -> None:
         try:
             await workspace.client.call("views.open", trigger_id=chosen.trigger_id, view=view)
-        except SlackRefusedError:
+        except DeliveryError as error:
+            logger.info("a window could not be opened: %s", error)
             await self._tell(workspace, chosen, "That took too long for Slack to open a window. Please try again.")
 
     async def _tell(self, workspace: Workspace, chosen: Shortcut, text: str) -> None:
         quiet = {"response_type": "ephemeral", "replace_original": False, "text": text}
-        await workspace.client.respond(chosen.response_url, quiet)
+        try:
+            await workspace.client.respond(chosen.response_url, quiet)
+        except DeliveryError as error:
+            logger.info("somebody was not told: %s", error)
 
 
 def _wrong(field: str, text: str) -> dict[str, Any]:

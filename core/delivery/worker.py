@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.delivery.crew import Bell, Crew, backoff
 from core.delivery.faults import reach
-from core.domain import InboundMessage, Reply
+from core.domain import Cue, Decision, InboundMessage, Reply
 from core.errors import LeaseLostError, StorageError
 from core.metering import Event, Measure, Meter, NoMeter
 from core.ports import Claim, ConversationLog, Inbox, Responder
@@ -43,7 +43,7 @@ class Worker:
         inbox: Inbox,
         log: ConversationLog,
         responder: Responder,
-        preview: Callable[[InboundMessage, str, str | None], Awaitable[None]],
+        preview: Callable[[InboundMessage, str, str | Cue], Awaitable[None]],
         accepted: Bell,
         finished: Bell,
         terms: Terms = Terms(),
@@ -86,6 +86,7 @@ class Worker:
         except LeaseLostError as error:
             self._meter.count(Event.LEASE_LOST)
             logger.info("%s", error)
+            await self._withdraw(claim)  # taken back, edited, or a person's now
         except Exception as error:  # handed to the customer as an apology when it goes on
             logger.exception("attempt %d to answer failed", claim.attempts)
             await self._put_off(claim, error)
@@ -97,6 +98,8 @@ class Worker:
         reply = await self._keeping_the_lease(claim, self._reply(claim))
         reach("before_finish")
         await self._finish(claim, reply)
+        if reply.decision is Decision.SILENT:
+            await self._withdraw(claim)
         self._meter.observe(Measure.ATTEMPTS, claim.attempts)
         self._meter.observe(Measure.MODEL_SECONDS, reply.timings_ms.generate / 1000)
         reach("after_finish")
@@ -109,16 +112,16 @@ class Worker:
             reach("while_answering")
             preview = self._previewing(claim)
             reply = await self._responder.reply(claim.message, history, preview)
-            await preview(None)
+            await preview(Cue.WRITTEN)
             return reply
 
-    def _previewing(self, claim: Claim) -> Callable[[str | None], Awaitable[None]]:
+    def _previewing(self, claim: Claim) -> Callable[[str | Cue], Awaitable[None]]:
         """Return what shows pieces of the answer for as long as that works: a preview must not cost the answer."""
         works, has_begun = True, False
 
-        async def preview(text: str | None) -> None:
+        async def preview(text: str | Cue) -> None:
             nonlocal works, has_begun
-            has_begun = has_begun or text is not None
+            has_begun = has_begun or isinstance(text, str)
             try:
                 if works and has_begun:
                     async with asyncio.timeout(_PREVIEW_SECONDS):
@@ -128,6 +131,12 @@ class Worker:
                 logger.warning("previews of this answer end: %r", error)
 
         return preview
+
+    async def _withdraw(self, claim: Claim) -> None:
+        """Take away what was shown: no reply comes of this attempt."""
+        with suppress(Exception):  # whatever keeps it from going, the turn is over
+            async with asyncio.timeout(_PREVIEW_SECONDS):
+                await self._preview(claim.messages[-1], claim.lease, Cue.NOTHING)
 
     async def _keeping_the_lease(self, claim: Claim, answering: Awaitable[Reply]) -> Reply:
         """Return the reply; stop at once when the lease is lost: to an edit, a deletion, or another worker."""

@@ -156,7 +156,7 @@ class Engine:
         if not message.for_bot and not self._may_join_in(message, found):
             return _Said(Decision.SILENT, Reason.NOT_FOR_BOT, "")
         if not says_something(found.question):
-            return _Said(Decision.CLARIFY, Reason.NOTHING_TO_READ, wording.HELP)
+            return _Said(Decision.CLARIFY, Reason.NOTHING_TO_READ, wording.nothing_to_read(found.question))
         if found.wants_person:
             text = wording.hand_over(wording.PERSON, self._contact)
             return _Said(Decision.HANDOFF, Reason.ASKED_FOR_PERSON, text)

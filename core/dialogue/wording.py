@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 
 from core.domain import Hit
-from core.text import MAX_QUESTION_CHARS, fold
+from core.text import FILE, IMAGE, MAX_QUESTION_CHARS, VOICE_CLIP, fold
 
 HELP = "What would you like to know? Write your question in a sentence, or ask for a person at any time."
+WORDLESS = {
+    VOICE_CLIP: "I cannot listen to voice messages yet.",
+    IMAGE: "I cannot look at pictures yet.",
+    FILE: "I cannot open files yet.",
+}
 GREETING = "Hello! What can I help you with?"
 THANKS = "You're welcome! Is there anything else?"
 FAREWELL = "Goodbye, and come back any time."
@@ -28,6 +33,11 @@ _SMALL_TALK = (
              r"(?: (?:a lot|so much|very much|you|again|for (?:your|the) help|that helped|that'?s all))*"),
     (FAREWELL, r"(?:good ?bye|bye(?:[ -]bye)?|see you(?: later)?|cu|ciao|tschüss|au revoir|adi[oó]s)"),
 )  # fmt: skip
+
+
+def nothing_to_read(question: str) -> str:
+    """Return the reply to a message that holds no words."""
+    return next((f"{why} {HELP}" for sign, why in WORDLESS.items() if sign in question), HELP)
 
 
 def small_talk(question: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import httpx
 
-from core.domain import InboundMessage
+from core.domain import Cue, InboundMessage
 from core.errors import DeliveryError, RateLimitedError, RefusedError, UncertainError
 from core.ports import Delivery
 
@@ -57,7 +57,7 @@ class HttpChatAdapter:
         found: str | None = _document(response)["id"]
         return found
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | Cue) -> None:
         """Show nothing; count."""
         self.previews += 1
 

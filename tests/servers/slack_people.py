@@ -244,7 +244,8 @@ class People(Deliveries):
         hook.used += counted
         blocks, text = checked_blocks(said.get("blocks") or []), said.get("text") or ""
         if hook.message and said.get("delete_original"):
-            self.ephemerals.remove(hook.message) if hook.message.ephemeral_for else self.discard(hook.message)
+            if self.find(hook.message.channel, hook.message.ts):  # it may have gone before
+                self.ephemerals.remove(hook.message) if hook.message.ephemeral_for else self.discard(hook.message)
         elif hook.message and said.get("replace_original"):
             rewrite(self, hook.message, text, blocks)
         elif not (text or blocks):

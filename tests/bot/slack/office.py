@@ -19,6 +19,7 @@ from bot.web.app import build
 from core.dialogue.engine import Engine
 from core.domain import Generation, Hit, Limits, Passage, Prompt, Retrieval, Usage
 from core.serving.extractive import ExtractiveGenerator
+from core.storage.audit import SqlAuditLog
 from core.storage.database import Database
 from core.storage.tables import turns
 from tests.servers.chat import QuietServer, listening
@@ -34,18 +35,21 @@ ARTICLES = {
 }
 
 
+@dataclass
 class Shelf:
-    """Knowledge of two articles: sure about refunds, fairly sure about parcels."""
+    """Knowledge of two articles, unless others are given: sure about refunds, fairly sure about parcels."""
+
+    articles: dict[str, tuple[Passage, float]] = field(default_factory=lambda: dict(ARTICLES))
 
     async def retrieve(self, question: str, limit: int = 5) -> Retrieval:
-        hits = tuple(Hit(*entry) for word, entry in ARTICLES.items() if word in question.lower())
+        hits = tuple(Hit(*entry) for word, entry in self.articles.items() if word in question.lower())
         return Retrieval(hits, "index-1", "embedder@1")
 
     async def passage(self, passage_id: str) -> Passage | None:
-        return ARTICLES[passage_id][0] if passage_id in ARTICLES else None
+        return self.articles[passage_id][0] if passage_id in self.articles else None
 
     async def titles(self, count: int) -> tuple[str, ...]:
-        return tuple(passage.title for passage, _ in ARTICLES.values())[:count]
+        return tuple(passage.title for passage, _ in self.articles.values())[:count]
 
 
 class AsksForPerson:
@@ -57,21 +61,23 @@ class AsksForPerson:
 
 @dataclass
 class Writer:
-    """A model that writes the parcel article, a sentence at a time; with a `gate` it waits before the last one."""
+    """A model that writes the parcel article, or what it is given, in two pieces; with a `gate` it waits before the second."""
 
     version = "writer"
     is_open = True
     gate: asyncio.Event | None = None
+    pieces: tuple[str, str] = ("A parcel takes 3 days. [1] It is tracked. [1] ", "You can follow it on our page. [1]")
     began: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: list[str] = field(default_factory=list)  # the questions it got
 
     async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
+        self.asked.append(prompt.question)
         self.began.set()
-        yield "A parcel takes 3 days. [1] It is tracked. [1] "
+        yield self.pieces[0]
         if self.gate is not None:
             await self.gate.wait()
-        yield "You can follow it on our page. [1]"
-        text = "A parcel takes 3 days. [1] It is tracked. [1] You can follow it on our page. [1]"
-        yield Generation(text, self.version, usage=Usage(9, 20))
+        yield self.pieces[1]
+        yield Generation("".join(self.pieces), self.version, usage=Usage(9, 20))
 
     async def open(self) -> None: ...
 
@@ -86,6 +92,7 @@ class Office:
     graph: Frontdesk
     parts: SlackParts
     writer: Writer
+    shelf: Shelf
 
     async def answered(self, count: int = 1) -> None:
         """Wait until so many messages of the bot stand in channels."""
@@ -96,10 +103,16 @@ class Office:
         return [said(message) for message in self.slack.thread(channel, thread) if message.user == BOT]
 
     async def quiet(self) -> None:
-        """Wait until nothing waits: every message has its turn, every reply is out."""
+        """Wait until nothing waits: every message has its turn, every reply is out, nothing is shown any more."""
         async with asyncio.timeout(20):
             while (backlog := await self.graph.inbox.backlog()).waiting or backlog.undelivered:  # noqa: ASYNC110  # the database rings no bell
                 await asyncio.sleep(0.02)  # another process may be the one that works
+            await asyncio.gather(*self.parts.adapter._live._tasks)
+
+    async def audited(self) -> list[tuple[str, str, str]]:
+        """Who did what, and what came of it, oldest first."""
+        entries = await SqlAuditLog(self.graph.database).entries(100)
+        return [(entry.actor, entry.action, entry.result) for entry in reversed(entries)]
 
     async def turns(self) -> list[dict[str, Any]]:
         """Every turn that was logged, oldest first."""
@@ -123,10 +136,17 @@ def slack_settings(server: SlackPlatform, **more: str) -> Slack:
 
 
 @asynccontextmanager
-async def office(database: Database, server: SlackPlatform, gate: asyncio.Event | None = None, **more: str) -> AsyncIterator[Office]:
-    """Serve the local Slack until the block ends."""
+async def office(
+    database: Database,
+    server: SlackPlatform,
+    gate: asyncio.Event | None = None,
+    articles: dict[str, tuple[Passage, float]] | None = None,
+    pieces: tuple[str, str] = Writer.pieces,
+    **more: str,
+) -> AsyncIterator[Office]:
+    """Serve the local Slack until the block ends; `more` are settings of Slack."""
     settings = Settings(slack=slack_settings(server, **more))
-    graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(), Writer(gate)
+    graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(articles or dict(ARTICLES)), Writer(gate, pieces)
     engine = Engine(shelf, AsksForPerson(), writer, ExtractiveGenerator())  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(slack_of(graph, shelf))  # type: ignore[arg-type]
@@ -140,7 +160,7 @@ async def office(database: Database, server: SlackPlatform, gate: asyncio.Event 
         try:
             if parts.socket is not None:
                 await server.until(lambda: len(server.links) >= 2)
-            yield Office(server, graph, parts, writer)
+            yield Office(server, graph, parts, writer, shelf)
         finally:
             for task in tasks:
                 task.cancel()

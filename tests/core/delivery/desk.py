@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from core.delivery.reception import Reception
 from core.dialogue.engine import Engine
-from core.domain import Actor, Address, Hit, InboundMessage, Passage, Reply, Retrieval
+from core.domain import Actor, Address, Cue, Hit, InboundMessage, Passage, Reply, Retrieval
 from core.ports import Delivery
 from core.quota import Allowance
 from core.serving.canned import CannedGenerator
@@ -60,7 +60,7 @@ class Screen:
     async def find(self, delivery: Delivery) -> str | None:
         return None
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | Cue) -> None:
         pass
 
 

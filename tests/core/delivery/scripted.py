@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from core.domain import Actor, Address, Decision, Exchange, InboundMessage, Lineage, Reason, Reply
+from core.domain import Actor, Address, Cue, Decision, Exchange, InboundMessage, Lineage, Reason, Reply
 from core.errors import StorageError
 from core.ports import Claim, Delivery
 from core.storage.database import Database
@@ -202,7 +202,7 @@ class Platform:
         await _step(self.finds)
         return self._known.get(delivery.key)
 
-    async def preview(self, message: InboundMessage, attempt: str, text: str | None) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, text: str | Cue) -> None:
         if text is not None:
             self.calls.append(f"preview {text}")
 

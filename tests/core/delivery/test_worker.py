@@ -13,7 +13,7 @@ import pytest
 
 from core.delivery.crew import Bell
 from core.delivery.worker import Terms, Worker
-from core.domain import Address, Deleted, Edited, Exchange, InboundMessage
+from core.domain import Address, Cue, Deleted, Edited, Exchange, InboundMessage
 from core.metering import Event, NoMeter
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
@@ -59,7 +59,7 @@ class Desk(NoMeter):
         self.counted[event] += 1
         self.journal.note(event.value)
 
-    async def preview(self, message: InboundMessage, attempt: str, piece: str | None) -> None:
+    async def preview(self, message: InboundMessage, attempt: str, piece: str | Cue) -> None:
         self.shown.append((message.address, piece))
         if self.preview_error:
             raise self.preview_error
