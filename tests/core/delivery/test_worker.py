@@ -242,7 +242,7 @@ async def test_previews_reach_the_conversation_and_end_before_the_answer_is_writ
     await desk.told()
     async with in_background(desk.worker().run()):
         await desk.journal.has("finish")
-    assert desk.shown == [(HERE, "te"), (HERE, "xt"), (HERE, None)]
+    assert desk.shown == [(HERE, "te"), (HERE, "xt"), (HERE, Cue.WRITTEN)]
 
 
 async def test_a_platform_that_cannot_show_previews_gets_the_answer_all_the_same(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
