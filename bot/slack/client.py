@@ -40,29 +40,31 @@ class SlackClient:
         from slack_sdk.web.async_client import AsyncWebClient
 
         self._session = session
-        self._limited_until: dict[str, float] = {}  # by method: Slack counts each by itself
+        self._limited_until: dict[str, float] = {}
         self.web: AsyncWebClient = AsyncWebClient(token, base_url=api_url, timeout=CALL_SECONDS, session=session, retry_handlers=[])
 
     async def call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
         """Return what a writing `method` answers; what is None is left out. Raises a `DeliveryError`."""
-        return await self._called(method, json={name: value for name, value in arguments.items() if value is not None})
+        # Slack counts each method by itself, and messages by channel: one busy channel must not silence the others.
+        counted = f"{method} {arguments.get('channel')}" if method == "chat.postMessage" else method
+        return await self._called(method, counted, json={name: value for name, value in arguments.items() if value is not None})
 
     async def ask(self, method: str, **arguments: str | int | bool) -> Mapping[str, Any]:
         """Return what a reading `method` answers; those take no JSON. Raises a `DeliveryError`."""
-        return await self._called(method, http_verb="GET", params={name: _as_form(value) for name, value in arguments.items()})
+        return await self._called(method, method, http_verb="GET", params={name: _as_form(value) for name, value in arguments.items()})
 
-    async def _called(self, method: str, **request: Any) -> Mapping[str, Any]:
+    async def _called(self, method: str, counted: str, **request: Any) -> Mapping[str, Any]:
         import aiohttp
         from slack_sdk.errors import SlackApiError
 
-        self._wait_for(method)
+        self._wait_for(counted)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 response = await self.web.api_call(method, **request)
         except SlackApiError as error:
             meaning = _meaning(method, error.response)
             if isinstance(meaning, RateLimitedError):
-                self._limited_until[method] = monotonic() + meaning.seconds
+                self._limited_until[counted] = monotonic() + meaning.seconds
             raise meaning from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:  # nothing was written
             raise DeliveryError(f"Slack is out of reach for {method}: {error.__class__.__name__}") from error
@@ -73,11 +75,12 @@ class SlackClient:
             raise UncertainError(f"Slack answered {method} with something that is no JSON.")
         return data
 
-    def _wait_for(self, method: str) -> None:
-        """Raise at once what Slack would answer while it takes no more of a method: asking on prolongs it."""
-        left = self._limited_until.get(method, 0.0) - monotonic()
+    def _wait_for(self, counted: str) -> None:
+        """Raise at once what Slack would answer while it takes no more of something: asking on prolongs it."""
+        left = self._limited_until.get(counted, 0.0) - monotonic()
         if left > 0:
-            raise RateLimitedError(f"Slack takes no more {method} for {left:.1f} s.", left)
+            raise RateLimitedError(f"Slack takes no more {counted} for {left:.1f} s.", left)
+        self._limited_until.pop(counted, None)
 
     async def respond(self, url: str, message: Mapping[str, Any]) -> None:
         """Answer an interaction at the address that Slack gave for it. Raises a `DeliveryError`."""
