@@ -47,33 +47,37 @@ class SlackClient:
         from slack_sdk.web.async_client import AsyncWebClient
 
         self._session = session
-        self._limited_until: dict[str, float] = {}  # by method: Slack counts each by itself
+        self._limited_until: dict[str, float] = {}
         self.web: AsyncWebClient = AsyncWebClient(token, base_url=api_url, timeout=CALL_SECONDS, session=session, retry_handlers=[])
 
     async def call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
         """Return what a writing `method` answers; what is None is left out. Raises a `DeliveryError`."""
-        return (await self._called(method, json={name: value for name, value in arguments.items() if value is not None}))[0]
+        # Slack counts each method by itself, and messages by channel: one busy channel must not silence the others.
+        counted = f"{method} {arguments.get('channel')}" if method == "chat.postMessage" else method
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return (await self._called(method, counted, json=given))[0]
 
     async def ask(self, method: str, **arguments: str | int | bool) -> Mapping[str, Any]:
         """Return what a reading `method` answers; those take no JSON. Raises a `DeliveryError`."""
-        return (await self._called(method, http_verb="GET", params={name: _as_form(value) for name, value in arguments.items()}))[0]
+        given = {name: _as_form(value) for name, value in arguments.items()}
+        return (await self._called(method, method, http_verb="GET", params=given))[0]
 
     async def introduce(self) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         """Return whose token it is, and the headers of that answer, in small letters: they tell its scopes and the time."""
-        return await self._called("auth.test", http_verb="POST")
+        return await self._called("auth.test", "auth.test", http_verb="POST")
 
-    async def _called(self, method: str, **request: Any) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    async def _called(self, method: str, counted: str, **request: Any) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         import aiohttp
         from slack_sdk.errors import SlackApiError
 
-        self._wait_for(method)
+        self._wait_for(counted)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 response = await self.web.api_call(method, **request)
         except SlackApiError as error:
             meaning = _meaning(method, error.response)
             if isinstance(meaning, RateLimitedError):
-                self._limited_until[method] = monotonic() + meaning.seconds
+                self._limited_until[counted] = monotonic() + meaning.seconds
             raise meaning from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:  # nothing was written
             raise DeliveryError(f"Slack is out of reach for {method}: {error.__class__.__name__}") from error
@@ -96,11 +100,12 @@ class SlackClient:
                 return
             asked["cursor"] = cursor
 
-    def _wait_for(self, method: str) -> None:
-        """Raise at once what Slack would answer while it takes no more of a method: asking on prolongs it."""
-        left = self._limited_until.get(method, 0.0) - monotonic()
+    def _wait_for(self, counted: str) -> None:
+        """Raise at once what Slack would answer while it takes no more of something: asking on prolongs it."""
+        left = self._limited_until.get(counted, 0.0) - monotonic()
         if left > 0:
-            raise RateLimitedError(f"Slack takes no more {method} for {left:.1f} s.", left)
+            raise RateLimitedError(f"Slack takes no more {counted} for {left:.1f} s.", left)
+        self._limited_until.pop(counted, None)
 
     async def respond(self, url: str, message: Mapping[str, Any]) -> None:
         """Answer an interaction at the address that Slack gave for it. Raises a `DeliveryError`."""
@@ -128,11 +133,11 @@ class PausingClient(SlackClient):
         self._ended_by = ""
         self._paused_until = 0.0
 
-    async def _called(self, method: str, **request: Any) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    async def _called(self, method: str, counted: str, **request: Any) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         if self._now() < self._paused_until:
             raise SlackRefusedError(f"Workspace {self._workspace_id} is paused: Slack said {self._ended_by}.", self._ended_by)
         try:
-            return await super()._called(method, **request)
+            return await super()._called(method, counted, **request)
         except SlackRefusedError as error:
             if error.code in ENDED:
                 self._ended_by, self._paused_until = error.code, self._now() + PAUSE_SECONDS

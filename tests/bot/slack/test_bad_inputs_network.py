@@ -128,6 +128,16 @@ async def test_bad_input_51_what_is_not_limited_goes_on_while_another_call_is(op
     assert desk.slack.count("chat.startStream") == 1
 
 
+async def test_bad_input_51_another_channel_goes_on_while_one_is_limited(open_office: OpenOffice) -> None:
+    desk = await open_office()
+    desk.slack.fail("chat.postMessage", kind="429", retry_after=60)
+    await desk.slack.say(ANN, HELP, f"<@{BOT}> {REFUNDS}")
+    await desk.slack.until(lambda: any(call.outcome == "429" for call in desk.slack.calls))
+    root = await desk.slack.say(ANN, DIRECT, REFUNDS)
+    await desk.slack.until(lambda: desk.texts(DIRECT, root))
+    assert desk.slack.by_bot(HELP) == []
+
+
 async def streaming(desk: Office) -> str:
     """The thread of a direct message whose answer is being streamed."""
     root = await desk.slack.say(ANN, DIRECT, PARCELS)
