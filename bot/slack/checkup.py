@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.check import Check
 from bot.settings import Slack
-from bot.slack.client import SlackClient, SlackRefusedError, open_session
+from bot.slack.client import SlackClient, SlackNotNowError, SlackRefusedError, open_session
 from bot.slack.http import PATH, WINDOW_SECONDS
 from bot.slack.manifest import SCOPES, base_of, scopes
 from core.errors import DeliveryError
@@ -55,7 +55,7 @@ class _Checkup:
         before = self._clock()
         try:
             who, headers = await self._client.introduce()
-        except SlackRefusedError as error:
+        except (SlackRefusedError, SlackNotNowError) as error:
             fix = _REVIVE.get(error.code, _COPY_BOT)
             return [Check("slack token", False, f"Slack refuses it ({error.code}). {fix}"), *await self._transport("")]
         except DeliveryError as error:  # whatever else is asked now would wait as long, for the same

@@ -161,8 +161,16 @@ def _meaning(method: str, response: Any) -> DeliveryError:
     if status >= 500 or code in _BROKEN or not code:
         return UncertainError(told)
     if code in _FOR_NOW:
-        return DeliveryError(told)
+        return SlackNotNowError(told, code)
     return SlackRefusedError(told, code)
+
+
+class SlackNotNowError(DeliveryError):
+    """Slack said no, but may say yes later; `code` is its word for why."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class SlackRefusedError(RefusedError):

@@ -120,9 +120,12 @@ async def test_bad_input_50_a_storm_of_429_delays_answers_keeps_their_order_and_
 
 
 async def test_bad_input_51_what_is_not_limited_goes_on_while_another_call_is(open_office: OpenOffice) -> None:
-    desk = await open_office()
+    desk = await open_office(gate=(gate := asyncio.Event()))
     desk.slack.fail("chat.startStream", kind="429", retry_after=30)
     roots = [await desk.slack.say(ANN, DIRECT, f"{PARCELS} {number}") for number in range(3)]
+    await desk.slack.until(lambda: desk.slack.count("assistant.threads.setStatus") == 3)
+    await desk.slack.until(lambda: desk.slack.count("chat.startStream") == 1)
+    gate.set()
     await desk.quiet()
     assert [desk.texts(DIRECT, root) for root in roots] == [[WHOLE]] * 3
     assert desk.slack.count("chat.startStream") == 1

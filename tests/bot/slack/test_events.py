@@ -15,6 +15,7 @@ from bot.slack.reading import read, readable
 from core.domain import Action, Actor, Address, Decision, Deleted, Edited, Reason, notice, utc_now
 from core.ports import Delivery
 from core.presence import Channel, Mode, listen
+from core.text import FILE, IMAGE, VOICE_CLIP
 
 BOT = Identity("UBOT", "BBOT", "ABOT", "T1")
 TS, ROOT = "1700000000.000200", "1690000000.000100"
@@ -169,7 +170,8 @@ def test_bad_input_21_many_mentions_and_links_become_a_short_text() -> None:
 ])  # fmt: skip
 def test_bad_input_23_a_voice_clip_or_an_image_alone_is_heard_as_what_it_is(shared: dict[str, str], attachment: str) -> None:
     found = incoming(message("", subtype="file_share", files=[shared]))
-    assert found.attachment == attachment and found.heard.message.text == ""
+    assert found.attachment == attachment
+    assert found.heard.message.text == {"voice": VOICE_CLIP, "image": IMAGE, "file": FILE}[attachment]  # what the engine answers to
 
 
 def test_bad_input_29_an_edit_changes_the_message_that_was_sent() -> None:

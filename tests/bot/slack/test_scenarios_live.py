@@ -85,9 +85,15 @@ async def test_without_a_stream_the_answer_comes_whole(open_office: OpenOffice, 
 
 async def test_more_streams_than_slack_allows_in_a_minute_are_not_begun(open_office: OpenOffice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "STREAMS_A_MINUTE", 1)
-    desk = await open_office()
-    for _ in range(3):
-        await only(desk, DIRECT, await ask(desk, DIRECT))
+    desk = await open_office(gate=(gate := asyncio.Event()))
+    roots = []
+    for number in range(3):
+        roots.append(await ask(desk, DIRECT))
+        await desk.slack.until(lambda number=number: desk.slack.count("assistant.threads.setStatus") == number + 1)
+    await desk.slack.until(lambda: desk.slack.count("chat.startStream") == 1)
+    gate.set()
+    for root in roots:
+        await only(desk, DIRECT, root)
     assert desk.slack.count("chat.startStream") == 1
 
 
@@ -136,14 +142,17 @@ async def test_a_call_that_hangs_until_the_answer_is_out_leaves_nothing_behind(
     open_office: OpenOffice, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     monkeypatch.setattr(live, "_PATIENCE_SECONDS", 0.1)
-    desk = await open_office()
+    desk = await open_office(gate=(written := asyncio.Event()))
     with desk.slack.hold(method) as gate:
         root = await ask(desk, HELP)
         await desk.slack.until(lambda: gate.waiting)
+        written.set()
         if method == "chat.postMessage":
             await desk.slack.until(lambda: gate.waiting == 2)  # the preview and the answer
         else:
             await desk.slack.until(lambda: ours(desk, HELP, root))
+    await desk.quiet()
+    await desk.slack.until(lambda: len(ours(desk, HELP, root)) == 1)  # what came too late is taken away beside the answer
     await only(desk, HELP, root)
 
 
