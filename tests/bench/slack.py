@@ -82,7 +82,7 @@ async def run(trial: SlackTrial, database_url: str) -> dict[str, Any]:
     figures["twice"] += len(_left(slack))
     told = {"answers": len(slack.by_bot()) - len(_left(slack)), "previews_left": len(_left(slack)), "events": len(slack.delivered)}
     told |= {"previews_shown": sum(_is_preview(call.arguments) for call in slack.called("chat.postMessage"))}
-    told |= {"refreshes": slack.count("apps.connections.open"), "kills_of_way_in": way_in.kills}
+    told |= {"connections": slack.count("apps.connections.open"), "kills_of_way_in": way_in.kills}
     return figures | told | {"kills": workers.kills, "complete": complete}
 
 
@@ -188,7 +188,7 @@ def main() -> None:
 
 
 def _told(title: str, figures: dict[str, Any]) -> dict[str, Any]:
-    print(title)
+    print(title, flush=True)
     for name, value in figures.items():
         print(f"  {name:<16} {value}")
     return figures
