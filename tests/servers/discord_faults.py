@@ -120,12 +120,16 @@ class Faults(World):
         used = self._used.setdefault((call.method, major), [])
         used[:] = [one for one in used if one > now - per]
         if over := len(used) >= most:
-            wait = max(used[0] + per - now, 0.001)
+            wait = max(used[-most] + per - now, 0.001)
         else:
             used.append(now)
             wait = 0.0
-        after = used[0] + per - now
-        headers = {"X-RateLimit-Bucket": call.method, "X-RateLimit-Limit": str(most), "X-RateLimit-Remaining": str(most - len(used))}
+        after = used[-most if over else 0] + per - now
+        headers = {
+            "X-RateLimit-Bucket": call.method,
+            "X-RateLimit-Limit": str(most),
+            "X-RateLimit-Remaining": str(max(0, most - len(used))),
+        }
         headers |= {"X-RateLimit-Reset": f"{now + after:.3f}", "X-RateLimit-Reset-After": f"{after:.3f}"}
         return VIA | headers, wait if over else 0.0
 

@@ -123,7 +123,6 @@ def rewrite(space: Gateway, message: Message, payload: Json, files: Files = (), 
         webhook = message.interaction is not None
         for name, value in mentions_of(space, channel, given, message.author, replied.author if replied else None, webhook).items():
             setattr(message, name, value)
-    message.shown.append(message.components)
     message.content = text or ""
     message.embeds = payload.get("embeds", message.embeds) or []
     message.components = payload.get("components", message.components) or []

@@ -161,7 +161,7 @@ class People(Gateway):
         return self.people[id_]
 
     async def press(self, user: int, message: int | Message, custom_id: str) -> Interaction:
-        """Somebody presses a button; one that an edit has just taken away counts still."""
+        """Somebody presses a button; Discord refuses one that an edit has taken away."""
         return await self._use(user, self.standing(message), custom_id, {})
 
     async def choose(self, user: int, message: int | Message, custom_id: str, *values: str) -> Interaction:
@@ -169,11 +169,8 @@ class People(Gateway):
         return await self._use(user, self.standing(message), custom_id, {"values": [*values]})
 
     async def _use(self, user: int, message: Message, custom_id: str, more: Json) -> Interaction:
-        for components in [message.components, *reversed(message.shown)]:
-            if used := next((one for one in every(components) if one.get("custom_id") == custom_id), None):
-                break
-        else:
-            raise AssertionError(f"no {custom_id} in {message.components}")
+        used = next((one for one in every(message.components) if one.get("custom_id") == custom_id), None)
+        assert used, f"no {custom_id} in {message.components}"
         assert not used.get("disabled"), f"{custom_id} is disabled"
         assert (used["type"] in _SELECTS) == bool(more), f"{custom_id} is of type {used['type']}"
         data = {"custom_id": custom_id, "component_type": used["type"], "id": used["id"]} | more

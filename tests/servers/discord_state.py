@@ -125,7 +125,7 @@ class Channel:
 
 @dataclass(eq=False)
 class Message:
-    """One message as it stands; `payload` and `edits` are what it was made of, `shown` the components that edits have replaced."""
+    """One message as it stands; `payload` and `edits` are what it was made of."""
 
     id: int
     channel: int
@@ -146,7 +146,6 @@ class Message:
     reactions: dict[str, list[int]] = field(default_factory=dict)
     payload: Json = field(default_factory=dict)
     edits: list[Json] = field(default_factory=list)
-    shown: list[list[Json]] = field(default_factory=list)
     at: float = 0.0  # seconds since the epoch by the platform's clock
     edited: float | None = None
     deleted: bool = False
