@@ -1,104 +1,22 @@
-"""The gateway of the local Discord: sessions, shards, intents, what is replayed, and connections that break."""
+"""The gateway of the local Discord: who is let in, what goes to which shard, what is replayed, and connections that break."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.servers import discord_wire as wire
+from tests.servers.discord_sessions import CONTENT, GUILDS, MEMBERS, Connection, Session
 from tests.servers.discord_state import DIRECT, Can, Channel, Json, Message, World
 
-GUILDS, MEMBERS, CONTENT = 1 << 0, 1 << 1, 1 << 15
 _KNOWN = sum(1 << bit for bit in (*range(17), 20, 21, 24, 25))
-_OF_GUILD = {"MESSAGE": 1 << 9, "MESSAGE_REACTION": 1 << 10, "TYPING": 1 << 11, "THREAD": GUILDS, "CHANNEL": GUILDS, "GUILD": GUILDS}
-_OF_DIRECT = {"MESSAGE": 1 << 12, "MESSAGE_REACTION": 1 << 13, "TYPING": 1 << 14}
 _FATAL = {1000, 1001, 4004, 4007, 4009, 4010, 4011, 4012, 4013, 4014}  # after which a session is not resumed
 Shown = Callable[[bool], Json]  # an event, given whether contents are withheld
-
-
-@dataclass(eq=False)
-class Session:
-    """What a bot that has identified itself hears; it outlives its connection."""
-
-    id: str
-    shard: int
-    count: int
-    intents: int
-    sequence: int = 0
-    sent: list[Json] = field(default_factory=list)
-    socket: Connection | None = None
-    resumed: int = 0
-
-    def hear(self, event: str, data: Json) -> None:
-        """Keep an event, and send it if somebody is there."""
-        self.sequence += 1
-        frame = {"op": 0, "t": event, "s": self.sequence, "d": data}
-        self.sent.append(frame)
-        if self.socket:
-            self.socket.send(frame)
-
-    def wants(self, event: str, direct: bool) -> bool:
-        """Whether it asked for such events."""
-        if event == "INTERACTION_CREATE":
-            return True
-        kind = event.rpartition("_")[0]
-        needed = (_OF_DIRECT if direct else _OF_GUILD).get(kind, 0)
-        return bool(self.intents & needed)
-
-
-@dataclass(eq=False)
-class Connection:
-    """One socket; what is sent waits in a queue."""
-
-    socket: WebSocket
-    queue: asyncio.Queue[Json | int] = field(default_factory=asyncio.Queue)
-    session: Session | None = None
-    beats: int = 0
-
-    def __post_init__(self) -> None:
-        self.pack = _packing(self.socket.query_params.get("compress"))
-
-    def send(self, frame: Json) -> None:
-        """Send, after what waits already."""
-        self.queue.put_nowait(frame)
-
-    def close(self, code: int) -> None:
-        """Close, after what waits already."""
-        self.queue.put_nowait(code)
-
-    def cut(self) -> None:
-        """Break the connection off."""
-        self.socket.state.connection.reset()
-
-    async def write(self) -> None:
-        """Send what is queued; runs until the connection ends."""
-        with suppress(WebSocketDisconnect, RuntimeError):  # it went while we were writing
-            while not isinstance(frame := await self.queue.get(), int):
-                text = json.dumps(frame)
-                if self.pack:
-                    await self.socket.send_bytes(self.pack(text.encode()))
-                else:
-                    await self.socket.send_text(text)
-            await self.socket.close(frame)
-
-
-def _packing(asked: str | None) -> Callable[[bytes], bytes] | None:
-    """One stream of compressed messages for the whole connection."""
-    if asked == "zlib-stream":
-        deflate = zlib.compressobj()
-        return lambda data: deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)
-    if asked == "zstd-stream":  # asked for by clients that have the library
-        import zstandard
-
-        stream = zstandard.ZstdCompressor().compressobj()
-        return lambda data: stream.compress(data) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
-    return None
 
 
 @dataclass(eq=False)
@@ -109,6 +27,7 @@ class Gateway(World):
     acknowledges: bool = True  # heartbeats
     shards: int = 1  # recommended
     max_concurrency: int = 1
+    identify_seconds: float = 0.0  # between the identifies of a bucket; Discord asks for 5
     starts: int = 1000  # identifies in a day
     sessions: dict[str, Session] = field(default_factory=dict)
     connections: list[Connection] = field(default_factory=list)
@@ -166,7 +85,9 @@ class Gateway(World):
     def _identify(self, here: Connection, data: Json) -> None:
         shard, count = data.get("shard") or (0, 1)
         intents = data.get("intents", 0)
-        self.identifies.append({"shard": shard, "count": count, "intents": intents, "at": self.clock()})
+        one = {"shard": shard, "count": count, "intents": intents, "at": self.clock(), "bucket": shard % self.max_concurrency}
+        hasty = any(each["bucket"] == one["bucket"] and one["at"] - each["at"] < self.identify_seconds for each in self.identifies)
+        self.identifies.append(one)
         refused = (intents & CONTENT and not self.privileged_content) or (intents & MEMBERS and not self.privileged_members)
         if here.session:
             here.close(4005)
@@ -178,6 +99,8 @@ class Gateway(World):
             here.close(4013)
         elif refused:
             here.close(4014)
+        elif hasty:
+            here.send({"op": 9, "d": False})
         else:
             self._begin(here, Session(f"session-{self.snowflake()}", shard, count, intents))
 

@@ -68,6 +68,8 @@ def store(space: Gateway, channel: Channel, message: Message, tell: bool = True)
         message.ephemeral_for = message.interaction.user
         space.ephemerals.append(message)
     else:
+        if message.nonce is not None:
+            space.nonces[message.author, message.nonce] = message
         if channel.archived:
             channel.archived = False
             space.tell_channel(channel)
@@ -81,9 +83,8 @@ def store(space: Gateway, channel: Channel, message: Message, tell: bool = True)
 
 
 def _same(space: Gateway, author: int, nonce: str) -> Message | None:
-    since = space.clock() - space.nonce_seconds
-    among = [one for channel in space.channels.values() for one in channel.messages]
-    return next((one for one in among if (one.author, one.nonce) == (author, nonce) and one.at >= since), None)
+    known = space.nonces.get((author, nonce))
+    return known if known and known.at >= space.clock() - space.nonce_seconds else None
 
 
 def _replied(space: Gateway, channel: Channel, author: int, payload: Json) -> tuple[tuple[int, int] | None, int | None]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntFlag
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -212,6 +213,7 @@ class World:
     interactions: dict[int, Interaction] = field(default_factory=dict)
     commands: dict[int | None, list[Json]] = field(default_factory=dict)  # by guild; None are the global ones
     ephemerals: list[Message] = field(default_factory=list)
+    nonces: dict[tuple[int, str], Message] = field(default_factory=dict)  # by author, the last one with it
     files: dict[str, bytes] = field(default_factory=dict)  # attachments, by id
     modals: list[Interaction] = field(default_factory=list)  # that stand open, the last one on top
     url: str = ""
@@ -239,7 +241,7 @@ class World:
 
     def find(self, channel: int, message: int) -> Message | None:
         """The message, if it stands; an ephemeral one too."""
-        among = [*self.channels[channel].messages, *self.ephemerals] if channel in self.channels else []
+        among = chain(reversed(self.channels[channel].messages), self.ephemerals) if channel in self.channels else ()
         return next((one for one in among if (one.channel, one.id) == (channel, message) and not one.deleted), None)
 
     def by_bot(self, channel: int | None = None) -> list[Message]:

@@ -257,6 +257,10 @@ async def test_as_a_process_it_takes_verbs_and_logs_what_the_bot_says(tmp_path: 
             await heard.channel.send("good day", nonce="k")
             (said,) = (await http.get(f"{url}/log")).json()
             assert said["content"] == "good day"
+            direct = (await http.post(f"{url}/control/direct", json={"user": ANN, "text": "psst"})).json()
+            assert direct["channel_id"] == str((await bot.hears("message", 3)).channel.id)
+            assert (await http.post(f"{url}/control/drop", json={})).json() == {}
+            await bot.hears("resumed")
             assert (await http.post(f"{url}/control/shout")).status_code == 404
     process.send_signal(signal.SIGTERM)
     await process.communicate()

@@ -172,6 +172,22 @@ async def test_other_clients_speak_plain_or_compressed_json(server: DiscordPlatf
         assert (await socket.receive()).data == 4005
 
 
+async def test_identifies_in_a_hurry_are_refused_and_what_is_left_of_the_day_is_told(server: DiscordPlatform) -> None:
+    server.identify_seconds, server.max_concurrency = 5.0, 2
+    said = []
+    async with aiohttp.ClientSession() as http:
+        for shard in (0, 1, 2):
+            async with http.ws_connect(server.gateway_url) as socket:
+                await socket.receive()
+                await socket.send_json({"op": 2, "d": {"token": server.token, "intents": 0, "shard": [shard, 3]}})
+                said.append((await socket.receive_json())["op"])
+    assert said == [0, 0, 9]
+    async with Bot() as client:
+        await client.login(server.token)
+        shards, _, limit = await client.http.get_bot_gateway()
+        assert (shards, limit["remaining"], limit["max_concurrency"]) == (1, 997, 2)
+
+
 @pytest.mark.parametrize(("given", "code"), [({"token": "other"}, 4004), ({"shard": [2, 2]}, 4010), ({"intents": 1 << 30}, 4013)])
 async def test_an_identify_that_is_wrong_is_closed_with_its_code(server: DiscordPlatform, given: dict[str, Any], code: int) -> None:
     async with aiohttp.ClientSession() as http, http.ws_connect(server.gateway_url) as socket:
