@@ -1,1 +1,0 @@
-"""Discord: events in, messages out."""
