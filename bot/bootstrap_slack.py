@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bot.bootstrap import Frontdesk
+from bot.door import Door
 from bot.secrets import vault_keys
 from bot.slack.adapter import SlackAdapter, Stores
 from bot.slack.buttons import Buttons, Desk
@@ -24,6 +25,7 @@ from bot.slack.slash import Slash
 from bot.slack.windows import Windows
 from bot.slack.workspaces import OneWorkspace, Workspaces
 from core.presence import Mode
+from core.staff.actions import Actions
 from core.staff.commands import Commands
 from core.storage.channels import SqlChannels
 from core.storage.correction_store import SqlCorrectionStore
@@ -68,15 +70,17 @@ def _service(
     database, audit, privacy = graph.database, graph.audit_log, graph.privacy_desk
     asked = graph.settings.slack
     people, channels = People(rule_of(asked), many=bool(asked.client_id)), SqlChannels(database)
+    log, corrections = graph.conversation_log, SqlCorrectionStore(database)
     feedback, drafts = SqlFeedbackLog(database), SqlDrafts(database)
-    desk = Desk(graph.dispatch, turns, feedback, drafts, graph.conversation_log, audit, people, vault, retriever.passage)
-    mode = Mode(asked.mode)
+    actions = Actions(graph.dispatch.accept, turns, feedback, drafts, log, audit, corrections)
+    desk = Desk(graph.dispatch, actions, turns, people, vault, retriever.passage)
+    door = Door(graph.dispatch, channels, log, Mode(asked.mode))
     return SlackService(
         workspaces,
         adapter,
-        Receiver(workspaces, graph.dispatch, graph.outbox, channels, graph.conversation_log, people, mode),
+        Receiver(workspaces, graph.dispatch, graph.outbox, door, people),
         Buttons(desk),
-        Windows(desk, SqlCorrectionStore(database)),
+        Windows(desk),
         Slash(desk, vault, privacy, lambda rules: Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog)),
         Home(turns, privacy, retriever.titles, graph.settings.retention_days),
     )

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from bot.dispatch import Dispatch
+from bot.door import Door
 from bot.slack.events import PLATFORM, Incoming, Receipt, translate
 from bot.slack.payload import Payload, is_true, part, parts, word
 from bot.slack.people import People
 from bot.slack.workspaces import Workspace, Workspaces
-from core.domain import Address, Deleted, Edited, InboundMessage, Owner
-from core.ports import ConversationLog, Outbox
-from core.presence import Channel, Channels, Heard, Mode, listen, needs_past
+from core.domain import Address, Deleted, Edited, InboundMessage
+from core.ports import Outbox
+from core.presence import Heard
 
 logger = logging.getLogger(__name__)
-
-SETTLE_SECONDS = 0.5  # in a conversation that goes on, what follows this quickly belongs to the same question
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +40,12 @@ Consequence: TypeAlias = Taken | Withdrawn
 class Receiver:
     """The one way in for messages from Slack, on either transport."""
 
-    def __init__(
-        self,
-        workspaces: Workspaces,
-        dispatch: Dispatch,
-        outbox: Outbox,
-        channels: Channels,
-        log: ConversationLog,
-        people: People,
-        default: Mode,
-    ) -> None:
-        """`default` is the mode of channels that nobody has set."""
+    def __init__(self, workspaces: Workspaces, dispatch: Dispatch, outbox: Outbox, door: Door, people: People) -> None:
         self._workspaces = workspaces
         self._dispatch = dispatch
         self._outbox = outbox
-        self._channels = channels
-        self._log = log
+        self._door = door
         self._people = people
-        self._default = default
 
     async def receive(self, body: Payload) -> Consequence | None:
         """Store what an envelope of the Events API says; return what else has to follow from it.
@@ -85,24 +72,10 @@ class Receiver:
         return await self._workspaces.workspace(owner_of(body))
 
     async def _hear(self, workspace: Workspace, heard: Heard) -> Taken | None:
-        message = heard.message
-        at = message.address
-        channel = Channel() if heard.direct else await self._channels.channel(PLATFORM, at.workspace_id, at.channel_id)
-        has_asked = needs_past(heard, channel) and await self._channels.has_asked(at, message.actor.actor_id)
-        if heard.in_thread and not has_asked and await self._staff_take_over(workspace, heard):
-            await self._log.set_owner(at, Owner.STAFF)
-            await self._dispatch.accept(replace(message, for_bot=False))
-            return Taken(message, workspace)
-        accepted = listen(heard, channel, self._default, has_asked=has_asked)
-        if accepted is not None:
-            await self._dispatch.accept(accepted, SETTLE_SECONDS if heard.direct or heard.in_thread else 0.0)
-        return None
+        async def is_staff() -> bool:
+            return (await self._people.is_staff(workspace, heard.message.actor.actor_id)).allowed
 
-    async def _staff_take_over(self, workspace: Workspace, heard: Heard) -> bool:
-        """Tell whether this is a word of staff in a conversation of the bot, and not to the bot."""
-        if heard.direct or heard.mentioned or heard.by_bot or not await self._log.is_known(heard.message.address):
-            return False
-        return (await self._people.is_staff(workspace, heard.message.actor.actor_id)).allowed
+        return Taken(heard.message, workspace) if await self._door.hear(heard, is_staff) else None
 
 
 def owner_of(body: Payload) -> str:

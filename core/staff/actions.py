@@ -103,7 +103,7 @@ class Actions:
         if utc_now() - turn.asked_at > EXPIRES:
             raise NotAllowedError(EXPIRED)
         if act.is_for_staff:
-            await self._require(by, act, turn_id, await staff())
+            await self.require(by, act, turn_id, await staff())
         return turn
 
     async def judge(self, by: By, turn: TurnRecord, *, helpful: bool, reason: str = "", comment: str = "") -> None:
@@ -138,7 +138,7 @@ class Actions:
 
     async def correct(self, by: By, turn_id: str, fields: dict[str, str], staff: Verdict) -> str:
         """Propose a better answer, or one that is missing (no `turn_id`); return the id. Raises `NotAllowedError`."""
-        await self._require(by, "correction.propose", turn_id, staff)
+        await self.require(by, "correction.propose", turn_id, staff)
         question, answer = fields.get("question", "").strip(), fields.get("answer", "").strip()
         if not (question and answer):
             raise NotAllowedError(_NOTHING_WRITTEN)
@@ -151,12 +151,14 @@ class Actions:
         return correction_id
 
     async def turn_here(self, by: By, turn_id: str) -> TurnRecord | None:
-        """Return a turn of this workspace, None when there is none."""
+        """Return a turn of this workspace that is not too old, None when there is none."""
         turn = await self._turns.turn(turn_id)
-        mine = turn is not None and (turn.address.platform, turn.address.workspace_id) == (by.platform, by.workspace_id)
-        return turn if mine else None
+        if turn is None or (turn.address.platform, turn.address.workspace_id) != (by.platform, by.workspace_id):
+            return None
+        return turn if utc_now() - turn.asked_at <= EXPIRES else None
 
-    async def _require(self, by: By, act: str, target: str, verdict: Verdict) -> None:
+    async def require(self, by: By, act: str, target: str, verdict: Verdict) -> None:
+        """Raise `NotAllowedError` unless `verdict` allows it; what is refused is audited."""
         if not verdict.allowed:
             await self._note(by, act, target, "denied")
             raise NotAllowedError(verdict.reason)

@@ -108,7 +108,7 @@ async def test_a_draft_that_is_changed_goes_out_in_the_words_of_staff(desk: Offi
     assert answer.startswith("Four days, &lt;!channel&gt;")
     assert not window.open
     await desk.slack.submit(BOB, window.id, {"text": "Five days."})
-    assert "sent or discarded before" in window.errors["text"]
+    assert "decided about this draft before" in window.errors["text"]
     await desk.quiet()
     assert len(desk.texts(HELP, root)) == 1
 
