@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bot.slack import receiver
+from bot import door
 from bot.slack.blocks import KEY_PREFIX
 from core.storage.tables import inbox, outbox
 from tests.bot.slack.conftest import OpenOffice
@@ -86,7 +86,7 @@ async def test_bad_input_28_messages_of_a_thread_that_come_in_the_wrong_order_ar
 @pytest.fixture
 def slow_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes quickly comes in time, on a busy machine too; an edit or a deletion ends the wait."""
-    monkeypatch.setattr(receiver, "SETTLE_SECONDS", 10.0)
+    monkeypatch.setattr(door, "SETTLE_SECONDS", 10.0)
 
 
 @pytest.mark.usefixtures("slow_to_settle")
