@@ -10,7 +10,8 @@ from typing import Any
 from bot.slack import blocks
 from bot.slack.blocks import Message
 from bot.slack.client import QUIET, VERBATIM, SlackRefusedError
-from bot.slack.live import REPLY_EVENT, LivePreviews
+from bot.slack.events import REPLY_EVENT
+from bot.slack.live import LivePreviews
 from bot.slack.workspaces import Workspace, Workspaces
 from core.domain import Action, Address, Cue, InboundMessage
 from core.errors import DeliveryError, RefusedError

@@ -17,7 +17,7 @@ from core.presence import Heard
 from core.text import FILE, IMAGE, VOICE_CLIP
 
 PLATFORM = "slack"
-METADATA_TYPE = "frontdesk"  # of the metadata that may carry the key of a delivery, beside the block
+REPLY_EVENT = "frontdesk_reply"  # of the metadata that carries the key of a delivery, beside the block
 
 Attachment: TypeAlias = Literal["voice", "image", "file"]
 
@@ -159,7 +159,7 @@ def _is_by_bot(message: Payload) -> bool:
 def _key(event: Payload) -> str:
     """Return the key of the delivery that a message of our own is; who may write it has been checked."""
     keys = [word(block, "block_id").removeprefix(KEY_PREFIX) for block in parts(event, "blocks") if _has_key(block)]
-    if word(event, "metadata", "event_type") == METADATA_TYPE:
+    if word(event, "metadata", "event_type") == REPLY_EVENT:
         keys.append(word(event, "metadata", "event_payload", "key"))
     return next((key for key in keys if key), "")
 
