@@ -233,6 +233,8 @@ class LivePreviews:
             return kept.reference
         try:
             async for message in workspace.client.thread(address.channel_id, address.thread_id):
+                if message["ts"] == address.thread_id:  # the question, which the bot writes itself when it is an example
+                    continue
                 metadata = message.get("metadata") or {}
                 mine = message.get("bot_id") == workspace.identity.bot_id and metadata.get("event_type") != REPLY_EVENT
                 if (metadata.get("event_payload") or {}).get("attempt") == kept.attempt or (mine and address.channel_id.startswith("D")):

@@ -79,6 +79,18 @@ async def test_the_home_tells_what_may_be_asked_and_what_was(open_office: OpenOf
     await desk.slack.until(lambda: desk.slack.prompts)
 
 
+async def test_an_example_of_the_home_is_asked_and_answered_in_the_private_conversation(open_office: OpenOffice) -> None:
+    desk = await open_office()
+    await desk.slack.open_home(ANN)
+    await desk.slack.until(lambda: ANN in desk.slack.homes)
+    await desk.slack.press_in_view(ANN, desk.slack.homes[ANN].id, "ask_example")
+    await desk.answered(2)
+    asked, answer = desk.slack.by_bot(DIRECT)
+    assert "> How long does a refund take?" in asked.text
+    assert answer.thread_ts == asked.ts
+    assert "Refunds take 14 days." in said(answer)
+
+
 async def test_somebody_gets_their_data_and_has_it_erased(open_office: OpenOffice) -> None:
     desk = await open_office()
     await desk.slack.say(ANN, HELP, f"<@{BOT}> {REFUNDS} I am <!here> ```")
