@@ -177,10 +177,12 @@ async def test_bad_input_42_a_conversation_with_a_person_is_theirs_until_it_is_g
     await desk.slack.until(lambda: desk.slack.ephemerals)
     told = desk.slack.ephemerals[-1]
     assert (told.ephemeral_for, "stay silent" in told.text) == (BOB, True)
+    await desk.slack.say(BOB, HELP, "How can I help?", thread_ts=root)
     for text in (PARCELS, f"<@{BOT}> {PARCELS}"):  # a mention does not bring it back either
         await desk.slack.say(ANN, HELP, text, thread_ts=root)
     await desk.quiet()
     assert len(desk.texts(HELP, root)) == 1
+    assert desk.slack.ephemerals == [told]  # once, not below each word of theirs
     await desk.slack.press(BOB, HELP, told.ts, "hand_back")
     await desk.slack.say(ANN, HELP, PARCELS, thread_ts=root)
     await desk.quiet()
