@@ -113,8 +113,8 @@ class Actions:
 
     async def ask_for_person(self, by: By, turn: TurnRecord, order_key: str) -> None:
         """Say it in the conversation, as if it had been written: logged, answered once, in order, and staff are told."""
-        message_id = f"person-{turn.turn_id}-{by.user_id}"[:100]
-        await self._accept(InboundMessage(message_id, turn.address, Actor(by.user_id), WANTS_PERSON, order_key=order_key))
+        # Without who it was: the ids of messages stay when a person is erased.
+        await self._accept(InboundMessage(f"person-{turn.turn_id}", turn.address, Actor(by.user_id), WANTS_PERSON, order_key=order_key))
 
     async def hand_back(self, by: By, turn: TurnRecord, press_id: str) -> None:
         """Give a conversation that staff own to the bot again, and tell the customer."""

@@ -10,6 +10,7 @@ import pytest
 from core.storage.correction_store import SqlCorrectionStore
 from core.storage.database import Database
 from core.storage.feedback import SqlFeedbackLog
+from core.storage.tables import inbox
 from tests.bot.slack.conftest import OpenOffice
 from tests.bot.slack.office import ANN, BOB, BOT, DIRECT, HELP, STAFF_ROOM, Office, office, said
 from tests.servers.slack import SlackPlatform
@@ -95,6 +96,8 @@ async def test_somebody_gets_their_data_and_has_it_erased(open_office: OpenOffic
     desk = await open_office()
     await desk.slack.say(ANN, HELP, f"<@{BOT}> {REFUNDS} I am <!here> ```")
     await desk.quiet()
+    await desk.slack.press(ANN, HELP, desk.slack.by_bot(HELP)[-1].ts, "person")
+    await desk.quiet()
     told = await desk.slack.command(ANN, HELP, "/support", "privacy export")
     assert REFUNDS in told.json()["text"]
     assert "<!" not in told.json()["text"]
@@ -102,7 +105,9 @@ async def test_somebody_gets_their_data_and_has_it_erased(open_office: OpenOffic
     await desk.slack.until(lambda: ANN in desk.slack.homes)
     home = desk.slack.homes[ANN]
     assert (await desk.slack.press_in_view(ANN, home.id, "privacy_delete")).accepted
-    assert [turn["question"] for turn in await desk.turns()] == [""]
+    assert [turn["question"] for turn in await desk.turns()] == ["", ""]
+    async with desk.graph.database.read() as connection:
+        assert ANN not in str((await connection.execute(inbox.select())).all())
     assert REFUNDS not in str(home.content)
     assert "is erased" in desk.slack.by_bot(DIRECT)[-1].text
 
