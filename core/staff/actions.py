@@ -109,7 +109,8 @@ class Actions:
     async def judge(self, by: By, turn: TurnRecord, *, helpful: bool, reason: str = "", comment: str = "") -> None:
         """Keep what somebody thinks of an answer, in place of what they thought before."""
         known = FeedbackReason(reason) if reason in tuple(FeedbackReason) else None
-        await self._feedback.give(Feedback(turn.turn_id, by.user_id, helpful, known, comment))
+        kept = comment if turn.question else ""  # the text of this turn has been erased, and nothing would look here for more
+        await self._feedback.give(Feedback(turn.turn_id, by.user_id, helpful, known, kept))
 
     async def ask_for_person(self, by: By, turn: TurnRecord, order_key: str) -> None:
         """Say it in the conversation, as if it had been written: logged, answered once, in order, and staff are told."""

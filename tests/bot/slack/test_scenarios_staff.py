@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
+from core.domain import utc_now
+from core.feedback import FeedbackReason
 from core.storage.correction_store import SqlCorrectionStore
 from core.storage.database import Database
 from core.storage.feedback import SqlFeedbackLog
@@ -110,6 +113,19 @@ async def test_somebody_gets_their_data_and_has_it_erased(open_office: OpenOffic
         assert ANN not in str((await connection.execute(inbox.select())).all())
     assert REFUNDS not in str(home.content)
     assert "is erased" in desk.slack.by_bot(DIRECT)[-1].text
+
+
+async def test_a_comment_on_an_answer_that_was_erased_is_not_kept(open_office: OpenOffice) -> None:
+    desk = await open_office()
+    await desk.slack.say(ANN, HELP, f"<@{BOT}> {REFUNDS}")
+    await desk.quiet()
+    await desk.graph.privacy_desk.forget_before(utc_now() + timedelta(days=1), 100)
+    await desk.slack.press(ANN, HELP, desk.slack.by_bot(HELP)[-1].ts, "feedback_bad")
+    (window,) = desk.slack.views.values()
+    await desk.slack.submit(ANN, window.id, {"reason": "wrong", "note": "I am Ann."})
+    (turn,) = await desk.turns()
+    (kept,) = await SqlFeedbackLog(desk.graph.database).of(turn["turn_id"])
+    assert (kept.reason, kept.comment) == (FeedbackReason.WRONG, "")
 
 
 @pytest.fixture
