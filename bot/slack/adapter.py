@@ -135,7 +135,8 @@ class SlackAdapter:
         if delivery.action is Action.DRAFT:
             message = blocks.draft(delivery, question, link, await self._cited(delivery))
         else:
-            message = blocks.alert(delivery, question, link)
+            unseen = delivery.address.thread_id.startswith(PRIVATE) or delivery.address.channel_id.startswith("D")
+            message = blocks.alert(delivery, question, link, turn.actor_id if turn and unseen else "")
         return await self._post(workspace, delivery, message, self._staff_channel, None)
 
     async def _permalink(self, workspace: Workspace, address: Address) -> str:

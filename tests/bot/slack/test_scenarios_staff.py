@@ -115,6 +115,17 @@ async def test_somebody_gets_their_data_and_has_it_erased(open_office: OpenOffic
     assert "is erased" in desk.slack.by_bot(DIRECT)[-1].text
 
 
+async def test_staff_are_told_who_waits_where_they_cannot_answer_in_the_conversation(open_office: OpenOffice) -> None:
+    desk = await open_office(staff=BOB, staff_channel=STAFF_ROOM)
+    await desk.slack.say(ANN, HELP, f"<@{BOT}> I want a person")
+    await desk.quiet()
+    await desk.slack.say(ANN, DIRECT, "I want a person")
+    await desk.quiet()
+    await desk.slack.command(ANN, HELP, "/support", "I want a person")
+    await desk.quiet()
+    assert [f"<@{ANN}>" in said(alert) for alert in desk.slack.by_bot(STAFF_ROOM)] == [False, True, True]
+
+
 async def test_a_comment_on_an_answer_that_was_erased_is_not_kept(open_office: OpenOffice) -> None:
     desk = await open_office()
     await desk.slack.say(ANN, HELP, f"<@{BOT}> {REFUNDS}")
