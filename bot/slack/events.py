@@ -38,10 +38,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message, and what came with it; a voice clip or an image may come without any text."""
+    """A message; of a voice clip or an image without any text it says what it is."""
 
     heard: Heard
-    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def _said(event: Payload, place: _Place) -> Incoming | Receipt | None:
         to_others=said.to_others and not said.to_bot,
         by_bot=_is_by_bot(event),
     )
-    return Incoming(heard, attachment)
+    return Incoming(heard)
 
 
 def _changed(event: Payload, place: _Place) -> Edited | Deleted | None:

@@ -171,7 +171,6 @@ def test_bad_input_21_many_mentions_and_links_become_a_short_text() -> None:
 ])  # fmt: skip
 def test_bad_input_23_a_voice_clip_or_an_image_alone_is_heard_as_what_it_is(shared: dict[str, str], attachment: str) -> None:
     found = incoming(message("", subtype="file_share", files=[shared]))
-    assert found.attachment == attachment
     assert found.heard.message.text == {"voice": VOICE_CLIP, "image": IMAGE, "file": FILE}[attachment]  # what the engine answers to
 
 
