@@ -82,5 +82,5 @@ def _service(
         Buttons(desk),
         Windows(desk),
         Slash(desk, vault, privacy, lambda rules: Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog)),
-        Home(turns, privacy, retriever.titles, graph.settings.retention_days),
+        Home(graph.dispatch.accept, turns, privacy, retriever.titles, graph.settings.retention_days),
     )

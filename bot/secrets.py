@@ -28,6 +28,8 @@ def _kept_key(path: Path) -> bytes:
         descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(base64.urlsafe_b64encode(os.urandom(32)))  # as Fernet makes them
+            file.flush()
+            os.fsync(file.fileno())  # what is sealed with it survives a power cut, so it must too
         try:
             os.link(mine, path)  # fails when another process was quicker, whose key is then used
         except FileExistsError:

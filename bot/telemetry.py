@@ -26,6 +26,9 @@ _NOISY = {
     "aiosqlite",
     "asyncpg",
     "sqlalchemy",
+    "slack_bolt",  # at DEBUG these write what customers said
+    "slack_sdk",
+    "aiohttp",
 }
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from bot.slack import blocks
 from bot.slack.blocks import Message
 from bot.slack.client import QUIET, VERBATIM, SlackRefusedError
-from bot.slack.live import REPLY_EVENT, LivePreviews
+from bot.slack.events import REPLY_EVENT
+from bot.slack.live import LivePreviews
 from bot.slack.workspaces import Workspace, Workspaces
 from core.domain import Action, Address, Cue, InboundMessage
 from core.errors import DeliveryError, RefusedError
@@ -134,7 +135,8 @@ class SlackAdapter:
         if delivery.action is Action.DRAFT:
             message = blocks.draft(delivery, question, link, await self._cited(delivery))
         else:
-            message = blocks.alert(delivery, question, link)
+            unseen = delivery.address.thread_id.startswith(PRIVATE) or delivery.address.channel_id.startswith("D")
+            message = blocks.alert(delivery, question, link, turn.actor_id if turn and unseen else "")
         return await self._post(workspace, delivery, message, self._staff_channel, None)
 
     async def _permalink(self, workspace: Workspace, address: Address) -> str:

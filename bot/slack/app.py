@@ -27,11 +27,15 @@ Interaction = Pressed | Shortcut | Submitted | Command
 Response = dict[str, Any] | None
 # Answers an interaction; the answer goes back with the acknowledgement, within 3 s.
 Interact = Callable[[Interaction], Awaitable[Response]]
+# Tells whoever did it what came of an interaction that is worked on for longer than that.
+TellLate = Callable[[Interaction, Awaitable[Response]], Awaitable[None]]
 # What else may happen: an App Home opened, an uninstallation. Nothing is lost when it fails.
 Observe = Callable[[Payload], Awaitable[None]]
 
 
-def build(receiver: Receiver, interact: Interact, observe: Observe, follow: Callable[[Consequence], Awaitable[None]]) -> AsyncApp:
+def build(
+    receiver: Receiver, interact: Interact, tell_late: TellLate, observe: Observe, follow: Callable[[Consequence], Awaitable[None]]
+) -> AsyncApp:
     """Return an app that answers every request itself: an error is a 500, so that Slack sends again."""
     from slack_bolt.app.async_app import AsyncApp
     from slack_bolt.authorization import AuthorizeResult
@@ -58,7 +62,7 @@ def build(receiver: Receiver, interact: Interact, observe: Observe, follow: Call
             _later(afterwards, _after_event(req.body, consequence, observe, follow))
             return BoltResponse(status=200)
         interaction = pressed(req.body) or shortcut(req.body) or submitted(req.body) or command(req.body)
-        answer = await _in_time(afterwards, interact(interaction)) if interaction is not None else None
+        answer = await _in_time(afterwards, interaction, interact, tell_late) if interaction is not None else None
         return BoltResponse(status=200, body="" if answer is None else answer)
 
     app.middleware(commit)
@@ -96,13 +100,13 @@ def _later(tasks: set[asyncio.Task[None]], work: Any) -> None:
     task.add_done_callback(tasks.discard)
 
 
-async def _in_time(tasks: set[asyncio.Task[None]], answering: Awaitable[Response]) -> Response:
+async def _in_time(tasks: set[asyncio.Task[None]], interaction: Interaction, interact: Interact, tell_late: TellLate) -> Response:
     """Return the answer, or nothing while it is still worked on: Slack shows an error after three seconds."""
-    task = asyncio.ensure_future(answering)
+    task = asyncio.ensure_future(interact(interaction))
     done, _ = await asyncio.wait([task], timeout=_ANSWER_SECONDS)
     if done:
         return task.result()
-    _later(tasks, task)
+    _later(tasks, tell_late(interaction, task))
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ _WHY = {
     Reason.FAILED: "Something went wrong while the answer was written.",
     Reason.TOO_MANY: "They sent more messages than the bot may answer.",
 }
+_USER = re.compile(r"[UW][A-Z0-9]{1,30}")
 _WORD_FOR_WORD = (Reason.CONFIDENT, Reason.QUOTED)
 
 
@@ -67,10 +69,12 @@ def draft(delivery: Delivery, question: str, permalink: str = "", cited: Collect
     return _message(delivery, cited, buttons, opening, "A draft to check: ")
 
 
-def alert(delivery: Delivery, question: str, permalink: str = "") -> Message:
-    """Return the news for staff that a customer waits for a person."""
+def alert(delivery: Delivery, question: str, permalink: str = "", asker: str = "") -> Message:
+    """Return the news for staff that a customer waits for a person; `asker` is their id where staff cannot answer in the conversation."""
     why = _WHY.get(delivery.reply.reason, "The bot does not answer this one.")
     text = f"*A customer waits for a person*{_to_message(permalink)}\n{why}"
+    if _USER.fullmatch(asker):
+        text += f"\nThey asked in private, so write to them: <@{asker}>"
     blocks = [section(text), section(quotation(question, _MAX_QUESTION))]
     blocks.append(actions([button("hand_back", "Return to the bot", delivery.turn_id)], KEY_PREFIX + delivery.key))
     return Message(fit(f"A customer waits for a person: {clean(question)}", MAX_FALLBACK), blocks)

@@ -17,7 +17,7 @@ from core.presence import Heard
 from core.text import FILE, IMAGE, VOICE_CLIP
 
 PLATFORM = "slack"
-METADATA_TYPE = "frontdesk"  # of the metadata that may carry the key of a delivery, beside the block
+REPLY_EVENT = "frontdesk_reply"  # of the metadata that carries the key of a delivery, beside the block
 
 Attachment: TypeAlias = Literal["voice", "image", "file"]
 
@@ -38,10 +38,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message, and what came with it; a voice clip or an image may come without any text."""
+    """A message; of a voice clip or an image without any text it says what it is."""
 
     heard: Heard
-    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def _said(event: Payload, place: _Place) -> Incoming | Receipt | None:
         to_others=said.to_others and not said.to_bot,
         by_bot=_is_by_bot(event),
     )
-    return Incoming(heard, attachment)
+    return Incoming(heard)
 
 
 def _changed(event: Payload, place: _Place) -> Edited | Deleted | None:
@@ -159,7 +158,7 @@ def _is_by_bot(message: Payload) -> bool:
 def _key(event: Payload) -> str:
     """Return the key of the delivery that a message of our own is; who may write it has been checked."""
     keys = [word(block, "block_id").removeprefix(KEY_PREFIX) for block in parts(event, "blocks") if _has_key(block)]
-    if word(event, "metadata", "event_type") == METADATA_TYPE:
+    if word(event, "metadata", "event_type") == REPLY_EVENT:
         keys.append(word(event, "metadata", "event_payload", "key"))
     return next((key for key in keys if key), "")
 

@@ -7,12 +7,14 @@ from typing import Any
 
 from bot.slack import views
 from bot.slack.adapter import PLATFORM, PRIVATE
+from bot.slack.buttons import order_key_of
 from bot.slack.client import QUIET
 from bot.slack.interactions import Pressed
+from bot.slack.kit import quotation
 from bot.slack.payload import Payload, part, word
 from bot.slack.slash import export_text
 from bot.slack.workspaces import Workspace
-from core.domain import Decision
+from core.domain import Actor, Address, Decision, InboundMessage
 from core.errors import DeliveryError
 from core.privacy import PrivacyDesk
 from core.review import TurnBook, TurnRecord
@@ -31,9 +33,15 @@ class Home:
     """Publishes the Home of whoever opens it."""
 
     def __init__(
-        self, turns: TurnBook, privacy: PrivacyDesk, examples: Callable[[int], Awaitable[tuple[str, ...]]], kept_days: int
+        self,
+        accept: Callable[[InboundMessage], Awaitable[object]],
+        turns: TurnBook,
+        privacy: PrivacyDesk,
+        examples: Callable[[int], Awaitable[tuple[str, ...]]],
+        kept_days: int,
     ) -> None:
-        """`examples` gives questions that can be asked; texts are kept for `kept_days`, 0: until they are deleted."""
+        """`accept` takes a message as if it had been written; `examples` gives questions; texts are kept for `kept_days`, 0: for ever."""
+        self._accept = accept
         self._kept_days = kept_days
         self._turns = turns
         self._privacy = privacy
@@ -51,6 +59,8 @@ class Home:
         """Do what a button of the Home says; the answer comes as a private message of the bot."""
         user_id = pressed.who.user_id
         match pressed.action_id:
+            case "ask_example":
+                await self._ask(workspace, user_id, pressed.value)
             case "privacy_export":
                 document = await self._privacy.export(PLATFORM, workspace.workspace_id, user_id)
                 await self._write(workspace, user_id, export_text(document))
@@ -59,9 +69,15 @@ class Home:
                 await self._write(workspace, user_id, "The text of everything you asked me is erased.")
                 await self._publish(workspace, user_id)
 
-    async def _write(self, workspace: Workspace, user_id: str, text: str) -> None:
+    async def _ask(self, workspace: Workspace, user_id: str, question: str) -> None:
+        """Write the question into the private conversation; the answer comes below it."""
+        asked = await self._write(workspace, user_id, f"You asked:\n{quotation(question, 500)}")
+        address = Address(PLATFORM, workspace.workspace_id, asked["channel"], asked["ts"])
+        await self._accept(InboundMessage(asked["ts"], address, Actor(user_id), question, order_key=order_key_of(asked["ts"])))
+
+    async def _write(self, workspace: Workspace, user_id: str, text: str) -> Payload:
         opened = await workspace.client.call("conversations.open", users=user_id)
-        await workspace.client.call("chat.postMessage", channel=opened["channel"]["id"], text=text, **QUIET)
+        return await workspace.client.call("chat.postMessage", channel=opened["channel"]["id"], text=text, **QUIET)
 
     async def _publish(self, workspace: Workspace, user_id: str) -> None:
         recent = await self._turns.recent(PLATFORM, workspace.workspace_id, user_id, 5)

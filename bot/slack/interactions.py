@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bot.slack import views
-from bot.slack.blocks import KEY_PREFIX
 from bot.slack.payload import Payload, is_true, part, parts, word
 from bot.slack.reading import readable
 
@@ -19,10 +18,9 @@ SHORTCUTS = frozenset({"correct_answer", "teach_frontdesk"})
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who did something, and in which installation: `team_id` is the user's own, another one for a guest of a shared channel."""
+    """Who did something, and in which installation; what they may do is looked up, not read from what came."""
 
     user_id: str
-    team_id: str
     workspace_id: str
 
 
@@ -36,11 +34,9 @@ class Pressed:
     channel_id: str
     message_ts: str
     thread_ts: str
-    key: str  # of the delivery that carried the button
     pressed_at: str  # with user and message: the same press, sent twice
     trigger_id: str
     response_url: str
-    view_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,6 @@ class Shortcut:
     channel_id: str
     message_ts: str
     thread_ts: str
-    author_id: str  # of the message
     text: str  # of the message
     trigger_id: str
     response_url: str
@@ -65,8 +60,6 @@ class Submitted:
     who: Who
     callback_id: str
     metadata: str
-    view_id: str
-    view_hash: str
     values: dict[str, str] = field(hash=False)
 
 
@@ -82,13 +75,12 @@ class Command:
     response_url: str
 
 
-def pressed(payload: Payload, app_id: str = "") -> Pressed | None:
+def pressed(payload: Payload) -> Pressed | None:
     """Return the button of a `block_actions` payload."""
     action = (parts(payload, "actions") or [{}])[0]
-    who = _who(payload, app_id)
+    who = _who(payload)
     if word(payload, "type") != "block_actions" or who is None or word(action, "action_id") not in ACTIONS:
         return None
-    block_id = word(action, "block_id")
     return Pressed(
         who=who,
         action_id=word(action, "action_id"),
@@ -96,17 +88,15 @@ def pressed(payload: Payload, app_id: str = "") -> Pressed | None:
         channel_id=word(payload, "channel", "id") or word(payload, "container", "channel_id"),
         message_ts=word(payload, "container", "message_ts") or word(payload, "message", "ts"),
         thread_ts=word(payload, "container", "thread_ts") or word(payload, "message", "thread_ts"),
-        key=block_id.removeprefix(KEY_PREFIX) if block_id.startswith(KEY_PREFIX) else "",
         pressed_at=word(action, "action_ts"),
         trigger_id=word(payload, "trigger_id"),
         response_url=word(payload, "response_url"),
-        view_id=word(payload, "view", "id") or word(payload, "container", "view_id"),
     )
 
 
-def shortcut(payload: Payload, app_id: str = "") -> Shortcut | None:
+def shortcut(payload: Payload) -> Shortcut | None:
     """Return the choice of a `message_action` payload."""
-    who, channel_id = _who(payload, app_id), word(payload, "channel", "id")
+    who, channel_id = _who(payload), word(payload, "channel", "id")
     message_ts = word(payload, "message_ts") or word(payload, "message", "ts")
     ours = word(payload, "type") == "message_action" and word(payload, "callback_id") in SHORTCUTS
     if not ours or who is None or not channel_id or not message_ts:
@@ -117,39 +107,35 @@ def shortcut(payload: Payload, app_id: str = "") -> Shortcut | None:
         channel_id=channel_id,
         message_ts=message_ts,
         thread_ts=word(payload, "message", "thread_ts"),
-        author_id=word(payload, "message", "user"),
         text=readable(word(payload, "message", "text")),
         trigger_id=word(payload, "trigger_id"),
         response_url=word(payload, "response_url"),
     )
 
 
-def submitted(payload: Payload, app_id: str = "") -> Submitted | None:
+def submitted(payload: Payload) -> Submitted | None:
     """Return the modal of a `view_submission` payload."""
-    who, view = _who(payload, app_id), part(payload, "view")
+    who, view = _who(payload), part(payload, "view")
     if word(payload, "type") != "view_submission" or who is None or word(view, "callback_id") not in SUBMISSIONS:
         return None
     return Submitted(
         who=who,
         callback_id=word(view, "callback_id"),
         metadata=word(view, "private_metadata"),
-        view_id=word(view, "id"),
-        view_hash=word(view, "hash"),
         values=_values(view),
     )
 
 
-def command(payload: Payload, app_id: str = "") -> Command | None:
+def command(payload: Payload) -> Command | None:
     """Return the slash command of a form."""
     name, user_id, channel_id = word(payload, "command"), word(payload, "user_id"), word(payload, "channel_id")
-    if not (name.startswith("/") and user_id and channel_id and _is_for(payload, app_id)):
+    if not (name.startswith("/") and user_id and channel_id):
         return None
-    # A form has no booleans, and no team of the user beside the one where it was typed.
+    # A form has no booleans.
     for_all = is_true(payload, "is_enterprise_install") or word(payload, "is_enterprise_install") == "true"
-    team_id = word(payload, "team_id")
-    workspace_id = (word(payload, "enterprise_id") if for_all else "") or team_id
+    workspace_id = (word(payload, "enterprise_id") if for_all else "") or word(payload, "team_id")
     return Command(
-        who=Who(user_id, team_id, workspace_id),
+        who=Who(user_id, workspace_id),
         name=name,
         text=readable(word(payload, "text")),
         channel_id=channel_id,
@@ -158,18 +144,14 @@ def command(payload: Payload, app_id: str = "") -> Command | None:
     )
 
 
-def _who(payload: Payload, app_id: str) -> Who | None:
+def _who(payload: Payload) -> Who | None:
     user_id = word(payload, "user", "id")
-    if not user_id or not _is_for(payload, app_id):
+    if not user_id:
         return None
     # A modal says where the app is installed, which in a shared channel is not the team of the one who sends it.
     team_id = word(payload, "view", "app_installed_team_id") or word(payload, "team", "id")
     workspace_id = (word(payload, "enterprise", "id") if is_true(payload, "is_enterprise_install") else "") or team_id
-    return Who(user_id, word(payload, "user", "team_id") or word(payload, "team", "id"), workspace_id)
-
-
-def _is_for(payload: Payload, app_id: str) -> bool:
-    return not app_id or word(payload, "api_app_id") == app_id
+    return Who(user_id, workspace_id)
 
 
 def _values(view: Payload) -> dict[str, str]:

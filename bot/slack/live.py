@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from bot.slack.client import QUIET, VERBATIM, SlackRefusedError
+from bot.slack.events import REPLY_EVENT
 from bot.slack.mrkdwn import JOINER, escape, to_plain
 from bot.slack.sections import fit
 from bot.slack.workspaces import Workspace
@@ -27,7 +28,7 @@ from core.previews import Preview, Previews
 logger = logging.getLogger(__name__)
 
 STATUS = "is looking through the help articles…"
-PREVIEW_EVENT, REPLY_EVENT = "frontdesk_preview", "frontdesk_reply"
+PREVIEW_EVENT = "frontdesk_preview"
 STREAM_SECONDS = 240.0  # Slack ends a stream after about five minutes
 APPEND_SECONDS = 1.0
 EDIT_SECONDS = 1.5
@@ -232,6 +233,8 @@ class LivePreviews:
             return kept.reference
         try:
             async for message in workspace.client.thread(address.channel_id, address.thread_id):
+                if message["ts"] == address.thread_id:  # the question, which the bot writes itself when it is an example
+                    continue
                 metadata = message.get("metadata") or {}
                 mine = message.get("bot_id") == workspace.identity.bot_id and metadata.get("event_type") != REPLY_EVENT
                 if (metadata.get("event_payload") or {}).get("attempt") == kept.attempt or (mine and address.channel_id.startswith("D")):

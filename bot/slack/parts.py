@@ -48,4 +48,5 @@ class SlackParts:
 
     @cached_property
     def _app(self):  # type: ignore[no-untyped-def]
-        return build(self._service.receiver, self._service.interact, self._service.observe, self._service.follow)
+        service = self._service
+        return build(service.receiver, service.interact, service.tell_late, service.observe, service.follow)

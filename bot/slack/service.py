@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from bot.slack.adapter import SlackAdapter
@@ -55,6 +56,17 @@ class SlackService:
             case Pressed():
                 await self.buttons.press(workspace, interaction)
         return None
+
+    async def tell_late(self, interaction: Interaction, answering: Awaitable[Response]) -> None:
+        """Tell what came of it when Slack no longer waits for the answer; a window is closed by then and hears nothing."""
+        try:
+            answer = await answering
+        except Exception:
+            logger.exception("what somebody did in Slack failed, and they were told late")
+            answer = {"response_type": "ephemeral", "text": _APOLOGY}
+        workspace = await self.workspaces.workspace(interaction.who.workspace_id)
+        if answer is not None and workspace is not None and not isinstance(interaction, Submitted) and interaction.response_url:
+            await workspace.client.respond(interaction.response_url, {"replace_original": False} | answer)
 
     async def observe(self, body: Payload) -> None:
         """Follow what is no message: the Home is opened, the app is removed."""

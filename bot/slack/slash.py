@@ -73,7 +73,7 @@ class Slash:
     async def _administer(self, workspace: Workspace, command: Command) -> Outcome:
         person, rule = await self._desk.people.person_and_rule(workspace, command.who.user_id)
         commands = self._commands({PLATFORM: rule})
-        caller = Caller(person, PLATFORM, command.channel_id)
+        caller = Caller(person, PLATFORM, workspace.workspace_id, command.channel_id)
         match _words(command.text):
             case ["status"]:
                 return await commands.status(caller)

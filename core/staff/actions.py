@@ -109,12 +109,13 @@ class Actions:
     async def judge(self, by: By, turn: TurnRecord, *, helpful: bool, reason: str = "", comment: str = "") -> None:
         """Keep what somebody thinks of an answer, in place of what they thought before."""
         known = FeedbackReason(reason) if reason in tuple(FeedbackReason) else None
-        await self._feedback.give(Feedback(turn.turn_id, by.user_id, helpful, known, comment))
+        kept = comment if turn.question else ""  # the text of this turn has been erased, and nothing would look here for more
+        await self._feedback.give(Feedback(turn.turn_id, by.user_id, helpful, known, kept))
 
     async def ask_for_person(self, by: By, turn: TurnRecord, order_key: str) -> None:
         """Say it in the conversation, as if it had been written: logged, answered once, in order, and staff are told."""
-        message_id = f"person-{turn.turn_id}-{by.user_id}"[:100]
-        await self._accept(InboundMessage(message_id, turn.address, Actor(by.user_id), WANTS_PERSON, order_key=order_key))
+        # Without who it was: the ids of messages stay when a person is erased.
+        await self._accept(InboundMessage(f"person-{turn.turn_id}", turn.address, Actor(by.user_id), WANTS_PERSON, order_key=order_key))
 
     async def hand_back(self, by: By, turn: TurnRecord, press_id: str) -> None:
         """Give a conversation that staff own to the bot again, and tell the customer."""

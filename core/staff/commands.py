@@ -25,6 +25,7 @@ class Caller(NamedTuple):
 
     person: Person
     platform: str
+    workspace_id: str  # the installation it is given in: of a whole organisation, where the person belongs to one of its teams
     channel_id: str = ""
 
     @property
@@ -93,7 +94,7 @@ class Commands:
         return await self._change(caller, "models.rollback", kind, lambda: self._control().rollback(kind))
 
     async def set_mode(self, caller: Caller, channel_id: str, mode: str) -> Outcome:
-        """Set where the bot speaks in a channel of the caller's workspace."""
+        """Set where the bot speaks in a channel of the workspace."""
         place = self._place(caller, channel_id)
         return await self._change(caller, "channel.mode", ":".join(place), lambda: self._set_mode(place, mode))
 
@@ -180,8 +181,8 @@ class Commands:
         return await self._change(caller, "channel.mute" if muted else "channel.unmute", ":".join(place), work)
 
     def _place(self, caller: Caller, channel_id: str) -> tuple[str, str, str]:
-        """A channel of the caller's own workspace: a rule of one must not reach into another."""
-        return caller.platform, caller.person.workspace_id or "", channel_id
+        """A channel of the workspace where the command is given: a rule of one must not reach into another."""
+        return caller.platform, caller.workspace_id, channel_id
 
     async def _releases(self, knowledge: str) -> str:
         names = [knowledge] if knowledge else await self._knowledge.names()

@@ -65,8 +65,9 @@ class SqlInbox:
             if row is None:
                 return False
             waits = row["state"] in ("new", "claimed")
-            await _set(connection, [row["inbox_id"]], text="", state="cancelled" if waits else row["state"])
-            await connection.execute(update(turns).where(turns.c.turn_id == row["turn_id"]).values(question=""))
+            # Their hashes go too: a short text can be found by trying.
+            await _set(connection, [row["inbox_id"]], text="", text_sha256="", state="cancelled" if waits else row["state"])
+            await connection.execute(update(turns).where(turns.c.turn_id == row["turn_id"]).values(question="", question_sha256=""))
             if waits:
                 await self._fence_out(connection, row)
         return True
@@ -170,7 +171,9 @@ class SqlInbox:
                 await connection.execute(outbox.insert().values(**_parcel(claim, turn_id, now, Action.ALERT)))
 
     async def _locked(self, connection: AsyncConnection, address: Address, message_id: str) -> RowMapping | None:
-        await conversation_at(self._database, connection, address)
+        """Return the row of a message under the lock of its conversation. Of one that was never stored none is made: people edit much."""
+        here = select(inbox.c.conversation_id).where(*_is(address, message_id)).scalar_subquery()
+        await connection.execute(select(conversations).where(conversations.c.conversation_id == here).with_for_update())
         return (await connection.execute(select(inbox).where(*_is(address, message_id)))).mappings().first()
 
     async def _fence_out(self, connection: AsyncConnection, row: RowMapping) -> None:

@@ -183,7 +183,14 @@ async def test_bad_input_17_template_tokens_stay_text(client: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize(
-    "headers", [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.example"}, {"origin": "null"}]
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://["},
+    ],
 )
 async def test_a_page_of_another_site_cannot_write(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
     response = await client.post("/api/chat", json={"message": "refund"}, headers=headers)

@@ -236,6 +236,22 @@ async def test_bad_input_31_a_deletion_after_the_answer_erases_the_text(inbox: S
     assert [turn.question for turn in await SqlConversationLog(database).turns(HERE)] == [""]
 
 
+@pytest.mark.parametrize("event", [Edited(HERE, "m1", "other words"), Deleted(HERE, "m1")], ids=["edited", "deleted"])
+async def test_what_happens_to_a_message_that_was_never_stored_makes_no_conversation(event: Edited | Deleted, database: Database) -> None:
+    inbox = SqlInbox(database)
+    assert not await (inbox.amend(event) if isinstance(event, Edited) else inbox.erase(event))
+    assert not await SqlConversationLog(database).is_known(HERE)
+
+
+async def test_nothing_is_left_by_which_the_text_of_a_deleted_message_could_be_found_again(inbox: SqlInbox, database: Database) -> None:
+    await inbox.accept(message(1))
+    await inbox.finish(await claimed(inbox), REPLY)
+    await inbox.erase(Deleted(HERE, "m1"))
+    async with database.read() as connection:
+        kept = "SELECT inbox.text_sha256, turns.question_sha256 FROM inbox JOIN turns ON turns.turn_id = inbox.turn_id"
+        assert (await connection.execute(text(kept))).one() == ("", "")
+
+
 async def test_bad_input_28_a_late_older_message_is_answered_after_the_running_turn(inbox: SqlInbox) -> None:
     await inbox.accept(message(2, order_key="20"))
     running = await claimed(inbox)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from bot.slack import app
+from core.errors import StorageError
 from core.storage.feedback import SqlFeedbackLog
 from tests.bot.slack.conftest import OpenOffice
 from tests.bot.slack.office import ANN, BOT, DIRECT, HELP, Office
@@ -192,3 +194,27 @@ async def test_bad_input_55_connections_that_are_renewed_all_the_time_lose_nothi
     await desk.quiet()
     assert [answer.body for root in roots for answer in root.answers if not answer.accepted] == []
     assert [len(desk.texts(HELP, root)) for root in roots] == [1] * len(roots)
+
+
+async def test_whoever_gives_a_command_is_told_what_came_of_it_however_long_it_takes(
+    open_office: OpenOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_ANSWER_SECONDS", 0.0)
+    desk = await open_office()
+    assert (await desk.slack.command(ANN, HELP, "/support")).body == ""
+    await desk.slack.until(lambda: desk.slack.ephemerals)
+    assert "/support QUESTION" in desk.slack.ephemerals[-1].text
+
+
+async def test_whoever_presses_is_told_of_a_failure_however_late(open_office: OpenOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise StorageError("no room")
+
+    desk = await open_office()
+    await desk.slack.say(ANN, HELP, QUESTION)
+    await desk.answered()
+    monkeypatch.setattr(app, "_ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(SqlFeedbackLog, "give", broken)
+    await desk.slack.press(ANN, HELP, desk.slack.by_bot(HELP)[-1].ts, "feedback_good")
+    await desk.slack.until(lambda: desk.slack.ephemerals)
+    assert "went wrong" in desk.slack.ephemerals[-1].text

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
+from core.domain import utc_now
+from core.feedback import FeedbackReason
 from core.storage.correction_store import SqlCorrectionStore
 from core.storage.database import Database
 from core.storage.feedback import SqlFeedbackLog
+from core.storage.tables import inbox
 from tests.bot.slack.conftest import OpenOffice
 from tests.bot.slack.office import ANN, BOB, BOT, DIRECT, HELP, STAFF_ROOM, Office, office, said
 from tests.servers.slack import SlackPlatform
@@ -79,9 +83,23 @@ async def test_the_home_tells_what_may_be_asked_and_what_was(open_office: OpenOf
     await desk.slack.until(lambda: desk.slack.prompts)
 
 
+async def test_an_example_of_the_home_is_asked_and_answered_in_the_private_conversation(open_office: OpenOffice) -> None:
+    desk = await open_office()
+    await desk.slack.open_home(ANN)
+    await desk.slack.until(lambda: ANN in desk.slack.homes)
+    await desk.slack.press_in_view(ANN, desk.slack.homes[ANN].id, "ask_example")
+    await desk.answered(2)
+    asked, answer = desk.slack.by_bot(DIRECT)
+    assert "> How long does a refund take?" in asked.text
+    assert answer.thread_ts == asked.ts
+    assert "Refunds take 14 days." in said(answer)
+
+
 async def test_somebody_gets_their_data_and_has_it_erased(open_office: OpenOffice) -> None:
     desk = await open_office()
     await desk.slack.say(ANN, HELP, f"<@{BOT}> {REFUNDS} I am <!here> ```")
+    await desk.quiet()
+    await desk.slack.press(ANN, HELP, desk.slack.by_bot(HELP)[-1].ts, "person")
     await desk.quiet()
     told = await desk.slack.command(ANN, HELP, "/support", "privacy export")
     assert REFUNDS in told.json()["text"]
@@ -90,9 +108,35 @@ async def test_somebody_gets_their_data_and_has_it_erased(open_office: OpenOffic
     await desk.slack.until(lambda: ANN in desk.slack.homes)
     home = desk.slack.homes[ANN]
     assert (await desk.slack.press_in_view(ANN, home.id, "privacy_delete")).accepted
-    assert [turn["question"] for turn in await desk.turns()] == [""]
+    assert [turn["question"] for turn in await desk.turns()] == ["", ""]
+    async with desk.graph.database.read() as connection:
+        assert ANN not in str((await connection.execute(inbox.select())).all())
     assert REFUNDS not in str(home.content)
     assert "is erased" in desk.slack.by_bot(DIRECT)[-1].text
+
+
+async def test_staff_are_told_who_waits_where_they_cannot_answer_in_the_conversation(open_office: OpenOffice) -> None:
+    desk = await open_office(staff=BOB, staff_channel=STAFF_ROOM)
+    await desk.slack.say(ANN, HELP, f"<@{BOT}> I want a person")
+    await desk.quiet()
+    await desk.slack.say(ANN, DIRECT, "I want a person")
+    await desk.quiet()
+    await desk.slack.command(ANN, HELP, "/support", "I want a person")
+    await desk.quiet()
+    assert [f"<@{ANN}>" in said(alert) for alert in desk.slack.by_bot(STAFF_ROOM)] == [False, True, True]
+
+
+async def test_a_comment_on_an_answer_that_was_erased_is_not_kept(open_office: OpenOffice) -> None:
+    desk = await open_office()
+    await desk.slack.say(ANN, HELP, f"<@{BOT}> {REFUNDS}")
+    await desk.quiet()
+    await desk.graph.privacy_desk.forget_before(utc_now() + timedelta(days=1), 100)
+    await desk.slack.press(ANN, HELP, desk.slack.by_bot(HELP)[-1].ts, "feedback_bad")
+    (window,) = desk.slack.views.values()
+    await desk.slack.submit(ANN, window.id, {"reason": "wrong", "note": "I am Ann."})
+    (turn,) = await desk.turns()
+    (kept,) = await SqlFeedbackLog(desk.graph.database).of(turn["turn_id"])
+    assert (kept.reason, kept.comment) == (FeedbackReason.WRONG, "")
 
 
 @pytest.fixture
@@ -165,10 +209,12 @@ async def test_bad_input_42_a_conversation_with_a_person_is_theirs_until_it_is_g
     await desk.slack.until(lambda: desk.slack.ephemerals)
     told = desk.slack.ephemerals[-1]
     assert (told.ephemeral_for, "stay silent" in told.text) == (BOB, True)
+    await desk.slack.say(BOB, HELP, "How can I help?", thread_ts=root)
     for text in (PARCELS, f"<@{BOT}> {PARCELS}"):  # a mention does not bring it back either
         await desk.slack.say(ANN, HELP, text, thread_ts=root)
     await desk.quiet()
     assert len(desk.texts(HELP, root)) == 1
+    assert desk.slack.ephemerals == [told]  # once, not below each word of theirs
     await desk.slack.press(BOB, HELP, told.ts, "hand_back")
     await desk.slack.say(ANN, HELP, PARCELS, thread_ts=root)
     await desk.quiet()

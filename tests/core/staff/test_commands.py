@@ -18,8 +18,8 @@ from core.storage.memory_records import MemoryAuditLog
 from core.storage.memory_staff import MemoryChannels, MemoryTurnBook
 
 ADA = Person("ada", "home", is_guest=False, is_stranger=False, is_bot=False, groups=frozenset())
-ADMIN = Caller(ADA, "slack", "C-ops")
-GUEST = Caller(replace(ADA, is_guest=True), "slack", "C-ops")
+ADMIN = Caller(ADA, "slack", "home", "C-ops")
+GUEST = Caller(replace(ADA, is_guest=True), "slack", "home", "C-ops")
 CHANNEL = ("slack", "home", "C1")
 
 
@@ -85,7 +85,12 @@ EVERY_COMMAND: dict[str, Callable[[Commands, Caller], Awaitable[Outcome]]] = {
 @pytest.mark.parametrize("name", EVERY_COMMAND)
 @pytest.mark.parametrize(
     "caller",
-    [GUEST, Caller(replace(ADA, user_id="zoe"), "slack"), Caller(replace(ADA, is_stranger=None), "slack"), Caller(ADA, "discord")],
+    [
+        GUEST,
+        Caller(replace(ADA, user_id="zoe"), "slack", "home"),
+        Caller(replace(ADA, is_stranger=None), "slack", "home"),
+        Caller(ADA, "discord", "home"),
+    ],
     ids=["guest", "not listed", "unknown", "a platform without admins"],
 )
 async def test_bad_input_40_a_command_of_somebody_else_does_nothing_and_is_audited(name: str, caller: Caller, office: Office) -> None:
@@ -119,6 +124,11 @@ async def test_a_mode_that_does_not_exist_is_refused_with_those_that_do(office: 
     assert (outcome.ok, "off, mention, thread, confident, draft" in outcome.text) == (False, True)
     assert await office.channels.channel(*CHANNEL) == Channel()
     assert [result for *_, result in office.trace()] == ["started", "failed"]
+
+
+async def test_a_channel_of_an_organisation_is_silenced_where_it_is_listened_to(office: Office) -> None:
+    await office.commands.mute(ADMIN._replace(workspace_id="organisation"), "C1")
+    assert (await office.channels.channel("slack", "organisation", "C1")).muted
 
 
 async def test_a_muted_channel_keeps_its_mode(office: Office) -> None:
