@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from bot.slack.install_states import LASTS, InstallStates
-from bot.slack.installations import SCOPES, VaultWorkspaces
+from bot.slack.installations import VaultWorkspaces
+from bot.slack.manifest import scopes
 from bot.slack.oauth import OAuth
 from core.errors import DeliveryError, StorageError, VaultError
 
@@ -65,7 +66,7 @@ class InstallPages:
             text = "Too many people are installing Frontdesk at this moment. Please try again in a minute."
             return page(429, "Please wait a moment", text, _AGAIN)
         response = RedirectResponse(
-            self._oauth.authorize_url(started.state, SCOPES, self._redirect_uri), 302, {"cache-control": "no-store"}
+            self._oauth.authorize_url(started.state, scopes(), self._redirect_uri), 302, {"cache-control": "no-store"}
         )
         age = int(LASTS.total_seconds())
         response.set_cookie(_COOKIE, started.browser, max_age=age, path="/", secure=True, httponly=True, samesite="lax")

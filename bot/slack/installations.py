@@ -18,10 +18,6 @@ from core.vault import Vault
 
 logger = logging.getLogger(__name__)
 
-SCOPES = (
-    "app_mentions:read", "assistant:write", "channels:history", "channels:read", "chat:write", "commands", "groups:history",
-    "im:history", "im:read", "im:write", "mpim:history", "usergroups:read", "users:read",
-)  # fmt: skip
 PREFIX = "slack-installation:"
 KEPT_SECONDS = 60.0  # so long another process may not notice a new token; the old one holds for two hours
 UNKNOWN_SECONDS = 5.0  # so long one that was installed through another process is not yet known

@@ -19,7 +19,7 @@ from bot.lifecycle import serve
 from bot.settings import Settings, Slack
 from bot.slack.install_pages import INSTALL, REDIRECT, page
 from bot.slack.install_states import InstallStates
-from bot.slack.installations import SCOPES
+from bot.slack.manifest import scopes
 from core.domain import utc_now
 from core.errors import SettingsError
 from core.storage.database import Database
@@ -51,7 +51,7 @@ async def test_from_the_button_to_the_first_answer(database: Database, slack: Sl
         visit = Visit(desk)
         there = await visit.start()
         assert str(there).startswith(f"{slack.url}/oauth/v2/authorize?")
-        assert there.params["scope"].split(",") == list(SCOPES)
+        assert there.params["scope"].split(",") == list(scopes())
         assert there.params["redirect_uri"] == f"https://bot.example{REDIRECT}"
         done = await visit.get(await visit.allow(there))
         assert (done.status_code, "Frontdesk is installed" in done.text) == (200, True)
