@@ -69,10 +69,10 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(url: str) -> AsyncIterator[Service]:
+async def serving(url: str, lease: float = 2) -> AsyncIterator[Service]:
     journal, platform, accepted, finished, database = Journal(), Platform(), Bell(), Bell(), Database(url)
     inbox, dialogue = JournalInbox(database, journal), Dialogue(journal)
-    answering = worker.Terms(lease=2, renew=0.05, first_delay=0.05, longest_delay=0.05, drain=1, max_attempts=100)
+    answering = worker.Terms(lease=lease, renew=0.05, first_delay=0.05, longest_delay=0.05, drain=1, max_attempts=100)
     delivering = courier.Terms(lease=2, call=0.5, first_delay=0.05, longest_delay=0.05, drain=1)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
@@ -172,7 +172,7 @@ async def test_bad_input_60_a_full_disk_refuses_what_comes_in_and_goes_on_when_t
 
 
 async def test_bad_input_59_postgresql_restarts_while_an_answer_is_written_and_messages_come_in(postgres_server: PostgresServer) -> None:
-    async with serving(await migrated(postgres_server.new_database())) as service:
+    async with serving(await migrated(postgres_server.new_database()), lease=30) as service:  # a restart may take 5 s
         began, go = held(service)
         await service.accepted_in_the_end(1)
         await began.wait()
