@@ -38,7 +38,6 @@ class Act(StrEnum):
     PERSON = "person"
     SOURCES = "sources"
     SHARE = "share"
-    SOLVED = "solved"
     SEND = "draft_send"
     EDIT = "draft_edit"
     DISCARD = "draft_discard"
