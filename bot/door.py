@@ -33,11 +33,9 @@ class Door:
         channel = Channel() if heard.direct else await self._channels.channel(at.platform, at.workspace_id, at.channel_id)
         has_asked = needs_past(heard, channel) and await self._channels.has_asked(at, message.actor.actor_id)
         if heard.in_thread and not has_asked and await self._is_word_of_staff(heard, is_staff):
-            is_theirs = await self._log.owner(at) is Owner.STAFF
-            if not is_theirs:
-                await self._log.set_owner(at, Owner.STAFF)
-            await self._dispatch.accept(replace(message, for_bot=False))
-            return not is_theirs
+            was_theirs = await self._log.owner(at) is Owner.STAFF
+            is_new = await self._dispatch.accept(replace(message, for_bot=False, by_staff=True))
+            return is_new and not was_theirs
         accepted = listen(heard, channel, self._default, has_asked=has_asked)
         if accepted is not None:
             await self._dispatch.accept(accepted, SETTLE_SECONDS if heard.direct or heard.in_thread else 0.0)

@@ -79,7 +79,8 @@ class SlackAdapter:
 
     async def _look_up(self, workspace: Workspace, delivery: Delivery) -> str | None:
         address = delivery.address
-        since = f"{delivery.asked_at.timestamp() - 60:.6f}"
+        # A notice is asked for again and again, each time later: only a reply is known to stand below its question.
+        since = f"{delivery.asked_at.timestamp() - 60:.6f}" if delivery.turn_id else "0"
         if delivery.action in (Action.DRAFT, Action.ALERT):
             read = await workspace.client.ask("conversations.history", channel=self._staff_channel, oldest=since, **_WITH_METADATA)
             return next((f"{self._staff_channel}/{one['ts']}" for one in read.get("messages", ()) if _has_key(one, delivery.key)), None)

@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.settings import Slack
 from bot.slack.workspaces import Workspace
-from core.errors import DeliveryError
+from core.errors import DeliveryError, RefusedError
 from core.staff.rights import Person, Rule, Verdict, is_staff
 
 logger = logging.getLogger(__name__)
@@ -45,14 +45,22 @@ class People:
         self._kept: dict[tuple[str, str, str], tuple[float, Any]] = {}
 
     async def person_and_rule(self, workspace: Workspace, user_id: str) -> tuple[Person, Rule]:
-        """Return who somebody is, and what the operator has set for their workspace."""
-        return await self._person(workspace, user_id), self._at_home(workspace)
+        """Return who somebody is, nobody while Slack does not say, and what the operator has set for their workspace."""
+        try:
+            return await self._person(workspace, user_id), self._at_home(workspace)
+        except DeliveryError as error:
+            logger.warning("who %s is could not be looked up: %s", user_id, error)
+            return _unknown(user_id), self._at_home(workspace)
 
     async def is_staff(self, workspace: Workspace, user_id: str) -> Verdict:
         """Judge whether somebody belongs to staff."""
         if not self._has_staff():
             return Verdict(False, "No staff are named in the settings (slack.staff, slack.staff_group).")
-        return is_staff(await self._person(workspace, user_id), self._at_home(workspace))
+        return is_staff(*await self.person_and_rule(workspace, user_id))
+
+    async def knows_staff(self, workspace: Workspace, user_id: str) -> bool:
+        """Tell whether somebody belongs to staff. Raises `DeliveryError` while Slack does not say."""
+        return self._has_staff() and is_staff(await self._person(workspace, user_id), self._at_home(workspace)).allowed
 
     def _has_staff(self) -> bool:
         rule = self._rule
@@ -66,7 +74,7 @@ class People:
     async def _person(self, workspace: Workspace, user_id: str) -> Person:
         user = await self._told(workspace, "users.info", "user", user_id)
         if user is None:
-            return Person(user_id, None, None, None, None, None)
+            return _unknown(user_id)
         groups = [group for group in self._rule.staff_groups | self._rule.admin_groups if await self._is_in(workspace, group, user_id)]
         return Person(
             user_id,
@@ -82,7 +90,7 @@ class People:
         return members is not None and user_id in members
 
     async def _told(self, workspace: Workspace, method: str, name: str, value: str) -> Any:
-        """Ask Slack, at most once a minute; None while it does not answer."""
+        """Ask Slack, at most once a minute; None for what it refuses to tell. Raises `DeliveryError` while it does not answer."""
         key = (workspace.workspace_id, method, value)
         at, known = self._kept.get(key, (0.0, None))
         if known is not None and self._clock() - at < KEPT_SECONDS:
@@ -90,12 +98,17 @@ class People:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 answer = await workspace.client.ask(method, **{name: value})
-        except (DeliveryError, TimeoutError) as error:
+        except RefusedError as error:
             logger.warning("Slack does not tell %s of %s: %s", method, value, error)
-            self._kept.pop(key, None)
             return None
+        except TimeoutError as error:
+            raise DeliveryError(f"Slack did not answer {method} in {_PATIENCE_SECONDS:g} s.") from error
         known = answer.get("user") if method == "users.info" else answer.get("users")
         if len(self._kept) >= _MAX_KEPT:
             self._kept.clear()
         self._kept[key] = (self._clock(), known)
         return known
+
+
+def _unknown(user_id: str) -> Person:
+    return Person(user_id, None, None, None, None, None)

@@ -6,13 +6,14 @@ import logging
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.dispatch import Dispatch
+from bot.dispatch import APOLOGY, Dispatch, NotAcceptedError
 from bot.door import Door
 from bot.slack.events import PLATFORM, Incoming, Receipt, translate
 from bot.slack.payload import Payload, is_true, part, parts, word
 from bot.slack.people import People
 from bot.slack.workspaces import Workspace, Workspaces
 from core.domain import Address, Deleted, Edited, InboundMessage
+from core.errors import DeliveryError
 from core.ports import Outbox
 from core.presence import Heard
 
@@ -73,7 +74,10 @@ class Receiver:
 
     async def _hear(self, workspace: Workspace, heard: Heard) -> Taken | None:
         async def is_staff() -> bool:
-            return (await self._people.is_staff(workspace, heard.message.actor.actor_id)).allowed
+            try:
+                return await self._people.knows_staff(workspace, heard.message.actor.actor_id)
+            except DeliveryError as error:  # guessed wrong, the bot would talk into what staff say
+                raise NotAcceptedError(APOLOGY) from error
 
         return Taken(heard.message, workspace) if await self._door.hear(heard, is_staff) else None
 

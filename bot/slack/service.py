@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bot.slack.adapter import SlackAdapter
 from bot.slack.app import Interaction, Response
@@ -19,7 +20,7 @@ from bot.slack.workspaces import Workspaces
 
 logger = logging.getLogger(__name__)
 
-_APOLOGY = "Sorry, something went wrong on our side. Please try again in a minute."
+_SORRY = {"response_type": "ephemeral", "text": "Sorry, something went wrong on our side. Please try again in a minute."}
 _HOME = frozenset({"ask_example", "privacy_export", "privacy_delete"})
 
 
@@ -36,17 +37,25 @@ class SlackService:
     home: Home
 
     async def interact(self, interaction: Interaction) -> Response:
-        """Do it, and return what goes back with the acknowledgement."""
+        """Do it, and return what goes back with the acknowledgement; raises only where Slack itself tells the person."""
+        try:
+            return await self._do(interaction)
+        except Exception:
+            if isinstance(interaction, Submitted) or not interaction.response_url:
+                raise  # Slack keeps the window open and says that it did not work
+            logger.exception("what somebody did in Slack failed")
+            if isinstance(interaction, Command):
+                return _SORRY
+            await self._tell(interaction, _SORRY)  # in the acknowledgement of a press nobody would see it
+            return None
+
+    async def _do(self, interaction: Interaction) -> Response:
         workspace = await self.workspaces.workspace(interaction.who.workspace_id)
         if workspace is None:
             return None
         match interaction:
             case Command():
-                try:
-                    return await self.slash.run(workspace, interaction)
-                except Exception:
-                    logger.exception("a command failed")
-                    return {"response_type": "ephemeral", "text": _APOLOGY}
+                return await self.slash.run(workspace, interaction)
             case Submitted():
                 return await self.windows.submit(workspace, interaction)
             case Shortcut():
@@ -59,14 +68,14 @@ class SlackService:
 
     async def tell_late(self, interaction: Interaction, answering: Awaitable[Response]) -> None:
         """Tell what came of it when Slack no longer waits for the answer; a window is closed by then and hears nothing."""
-        try:
-            answer = await answering
-        except Exception:
-            logger.exception("what somebody did in Slack failed, and they were told late")
-            answer = {"response_type": "ephemeral", "text": _APOLOGY}
+        answer = await answering
+        if answer is not None and not isinstance(interaction, Submitted) and interaction.response_url:
+            await self._tell(interaction, answer)
+
+    async def _tell(self, interaction: Command | Shortcut | Pressed, answer: Mapping[str, Any]) -> None:
         workspace = await self.workspaces.workspace(interaction.who.workspace_id)
-        if answer is not None and workspace is not None and not isinstance(interaction, Submitted) and interaction.response_url:
-            await workspace.client.respond(interaction.response_url, {"replace_original": False} | answer)
+        if workspace is not None:
+            await workspace.client.respond(interaction.response_url, {"replace_original": False, **answer})
 
     async def observe(self, body: Payload) -> None:
         """Follow what is no message: the Home is opened, the app is removed."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Address, Exchange, InboundMessage, Owner, Reply
 from core.ports import Turn
 from core.storage.database import Database
-from core.storage.tables import conversations, inbox, turns
-from core.storage.turn_rows import add_turn, at, conversation_at, reply_of
+from core.storage.tables import conversations, turns
+from core.storage.turn_rows import add_turn, at, conversation_at, give_to_staff, reply_of
 
 
 class SqlConversationLog:
@@ -55,18 +53,11 @@ class SqlConversationLog:
         """See `ConversationLog.set_owner`."""
         async with self._database.write() as connection:
             conversation_id = await conversation_at(self._database, connection, address)
-            values = {"owner": owner.value} | ({"handoff_at": None} if owner is Owner.BOT else {})
-            await connection.execute(update(conversations).where(_is(conversation_id)).values(**values))
             if owner is Owner.STAFF:
-                await fence_out(connection, conversation_id, await self._database.now(connection))
-
-
-async def fence_out(connection: AsyncConnection, conversation_id: str, now: datetime) -> None:
-    """Take the lease from whoever is writing an answer: it could no longer be stopped once staff have begun to write."""
-    freed = update(conversations).where(_is(conversation_id), conversations.c.lease.is_not(None))
-    if (await connection.execute(freed.values(lease=None, lease_until=None, due_at=now))).rowcount:
-        written = update(inbox).where(inbox.c.conversation_id == conversation_id, inbox.c.state == "claimed")
-        await connection.execute(written.values(state="new", attempts=inbox.c.attempts - 1))
+                await give_to_staff(connection, conversation_id, await self._database.now(connection))
+            else:
+                values = {"owner": owner.value, "handoff_at": None}
+                await connection.execute(update(conversations).where(_is(conversation_id)).values(**values))
 
 
 def _is(conversation_id: str) -> ColumnElement[bool]:

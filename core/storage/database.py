@@ -151,11 +151,15 @@ def _make_folder(folder: Path) -> None:
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     dbapi_connection.isolation_level = None  # the driver must not begin by itself; _begin_sqlite does
     cursor = dbapi_connection.cursor()
-    for pragma in _SQLITE_PRAGMAS:
-        cursor.execute(pragma)
-    with suppress(sqlite3.OperationalError):  # SQLite does not wait here; the mode belongs to the file, and who holds the lock sets it
-        cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.close()
+    try:
+        for pragma in _SQLITE_PRAGMAS:
+            cursor.execute(pragma)
+        with suppress(sqlite3.OperationalError):  # SQLite does not wait here; the mode belongs to the file, and who holds the lock sets it
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.close()
+    except Exception:  # nobody else closes a connection that never reached the pool, and its thread would outlive the loop
+        dbapi_connection.close()
+        raise
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -20,7 +20,7 @@ from core.errors import LeaseLostError
 from core.ports import Backlog, Claim
 from core.storage.database import Database
 from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
-from core.storage.turn_rows import add_turn, conversation_at, reply_of
+from core.storage.turn_rows import add_turn, conversation_at, give_to_staff, reply_of
 from core.text import MAX_QUESTION_CHARS, clean
 
 _WAITING = among(inbox.c.state, "new", "claimed")
@@ -44,6 +44,8 @@ class SqlInbox:
             insert = self._database.insert(inbox).values(conversation_id=conversation_id, accepted_at=now, **_row(message))
             if (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 0:
                 return False
+            if message.by_staff:
+                await give_to_staff(connection, conversation_id, now)
             await _wake(connection, conversation_id, now + timedelta(seconds=settle))
         return True
 

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Select, Table, null, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.privacy import ErasureReport, tombstone, user_document
-from core.storage.conversation_log import fence_out
 from core.storage.database import Database
 from core.storage.staff_tables import corrections, feedback
 from core.storage.tables import MESSAGE_KEPT, TURN_KEPT, among, conversations, inbox, outbox, turns
+from core.storage.turn_rows import fence_out
 
 _WAITING = among(inbox.c.state, "new", "claimed")
 _UNDELIVERED = among(outbox.c.state, "pending", "sending", "uncertain")

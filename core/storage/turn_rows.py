@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
@@ -17,6 +18,7 @@ from core.domain import (
     Hit,
     InboundMessage,
     Lineage,
+    Owner,
     Passage,
     Reason,
     Reply,
@@ -25,7 +27,7 @@ from core.domain import (
     utc_now,
 )
 from core.storage.database import Database
-from core.storage.tables import conversations, turns
+from core.storage.tables import conversations, inbox, turns
 from core.text import MAX_QUESTION_CHARS, clean
 
 
@@ -41,6 +43,22 @@ async def conversation_at(database: Database, connection: AsyncConnection, addre
     found = select(conversations.c.conversation_id).where(*at(address)).with_for_update()
     conversation_id: str = (await connection.execute(found)).scalar_one()
     return conversation_id
+
+
+async def give_to_staff(connection: AsyncConnection, conversation_id: str, now: datetime) -> None:
+    """Make staff the owner of a conversation, and stop what is being written in it."""
+    this = conversations.c.conversation_id == conversation_id
+    await connection.execute(update(conversations).where(this).values(owner=Owner.STAFF.value))
+    await fence_out(connection, conversation_id, now)
+
+
+async def fence_out(connection: AsyncConnection, conversation_id: str, now: datetime) -> None:
+    """Take the lease from whoever is writing an answer: it could no longer be stopped once staff have begun to write."""
+    leased = (conversations.c.conversation_id == conversation_id, conversations.c.lease.is_not(None))
+    freed = update(conversations).where(*leased).values(lease=None, lease_until=None, due_at=now)
+    if (await connection.execute(freed)).rowcount:
+        written = update(inbox).where(inbox.c.conversation_id == conversation_id, inbox.c.state == "claimed")
+        await connection.execute(written.values(state="new", attempts=inbox.c.attempts - 1))
 
 
 async def add_turn(

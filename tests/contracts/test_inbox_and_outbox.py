@@ -383,6 +383,16 @@ async def test_staff_are_told_once_that_somebody_waits_until_they_give_the_conve
     assert await actions(3) == [Action.REPLY, Action.ALERT]
 
 
+async def test_what_staff_say_makes_the_conversation_theirs_once(database: Database, inbox: SqlInbox) -> None:
+    log = SqlConversationLog(database)
+    word = replace(message(1), for_bot=False, by_staff=True)
+    assert await inbox.accept(word)
+    assert await log.owner(HERE) is Owner.STAFF
+    await log.set_owner(HERE, Owner.BOT)
+    assert not await inbox.accept(word)
+    assert await log.owner(HERE) is Owner.BOT
+
+
 async def test_whoever_waits_for_a_message_that_was_taken_back_is_told_so(inbox: SqlInbox) -> None:
     await inbox.accept(message(1))
     assert await inbox.answer_to(message(1)) is None

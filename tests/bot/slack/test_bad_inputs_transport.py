@@ -167,6 +167,19 @@ async def test_bad_input_59_a_command_that_cannot_be_kept_apologises(open_office
     await find_the_inbox(desk)
 
 
+async def test_bad_input_59_a_button_that_cannot_be_carried_out_apologises_to_whoever_pressed_it(open_office: OpenOffice) -> None:
+    desk = await open_office()
+    await desk.slack.say(ANN, HELP, QUESTION)
+    await desk.quiet()
+    await lose_the_inbox(desk)
+    (answer,) = desk.slack.by_bot(HELP)
+    assert (await desk.slack.press(ANN, HELP, answer.ts, "person")).accepted
+    await find_the_inbox(desk)
+    (told,) = desk.slack.ephemerals
+    assert (told.ephemeral_for, told.text) == (ANN, "Sorry, something went wrong on our side. Please try again in a minute.")
+    assert len(desk.slack.by_bot(HELP)) == 1
+
+
 async def test_bad_input_54_a_connection_that_drops_while_an_answer_is_written_costs_nothing(open_office: OpenOffice) -> None:
     gate = asyncio.Event()
     desk = await open_office({"transport": "socket"}, gate=gate)

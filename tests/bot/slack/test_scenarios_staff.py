@@ -219,3 +219,30 @@ async def test_bad_input_42_a_conversation_with_a_person_is_theirs_until_it_is_g
     await desk.slack.say(ANN, HELP, PARCELS, thread_ts=root)
     await desk.quiet()
     assert [text.split(".")[0] for text in desk.texts(HELP, root)][1:] == ["I am back in this conversation", "A parcel takes 3 days"]
+
+
+async def test_what_staff_said_before_they_gave_it_back_takes_nothing_over_when_slack_tells_it_again(open_office: OpenOffice) -> None:
+    desk: Office = await open_office({"echo_own": False}, staff=BOB, staff_channel=STAFF_ROOM)
+    root = await desk.slack.say(ANN, HELP, f"<@{BOT}> {REFUNDS}")
+    await desk.quiet()
+    await desk.slack.say(BOB, HELP, "Hello, I am Bob.", thread_ts=root)
+    await desk.slack.until(lambda: desk.slack.ephemerals)
+    word_of_staff = desk.slack.delivered[-1]
+    await desk.slack.press(BOB, HELP, desk.slack.ephemerals[-1].ts, "hand_back")
+    assert (await desk.slack.redeliver(word_of_staff)).accepted
+    await desk.slack.say(ANN, HELP, PARCELS, thread_ts=root)
+    await desk.quiet()
+    assert desk.texts(HELP, root)[-1].startswith("A parcel takes 3 days")
+
+
+async def test_a_word_of_staff_is_told_again_while_slack_does_not_say_who_they_are(open_office: OpenOffice) -> None:
+    desk: Office = await open_office({"echo_own": False, "retries": 0}, staff=BOB)
+    root = await desk.slack.say(ANN, HELP, f"<@{BOT}> {REFUNDS}")
+    await desk.quiet()
+    desk.slack.fail("users.info", kind="500_before")
+    said_once = await desk.slack.say(BOB, HELP, "Hello, I am Bob.", thread_ts=root)
+    assert [answer.accepted for answer in said_once.answers] == [False]
+    assert (await desk.slack.redeliver(desk.slack.delivered[-1])).accepted
+    await desk.slack.say(ANN, HELP, PARCELS, thread_ts=root)
+    await desk.quiet()
+    assert len(desk.texts(HELP, root)) == 1

@@ -77,8 +77,6 @@ async def test_a_sqlite_file_that_is_a_folder_is_a_storage_error(tmp_path: Path)
     assert "unable to open database file" in str(await failure(f"sqlite:///{tmp_path}"))
 
 
-# aiosqlite's thread lets go of the connection that could not be opened when the loop of the test may have ended.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_file_that_is_no_database_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "garbage.db").write_bytes(b"this is not a database" * 200)
     assert "not a database" in str(await failure(f"sqlite:///{tmp_path / 'garbage.db'}"))
