@@ -116,6 +116,11 @@ class Frontdesk:
         other = self.settings.fallback_model
         return ResilientGenerator(self._local(model_id), self._local(other) if other else None)  # without one, the engine quotes
 
+    @cached_property
+    def model_name(self) -> str:
+        """The language model that is configured, by its id."""
+        return self._chosen_model() or "none is at hand, answers quote the best passage"
+
     def _local(self, model_id: str) -> LocalGenerator:
         return LocalGenerator(weights.resolve(model_id, self.settings.model_dir, self.report), self.settings.device)
 

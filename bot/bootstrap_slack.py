@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from bot.bootstrap import Frontdesk
 from bot.door import Door
 from bot.secrets import vault_keys
-from bot.slack.adapter import SlackAdapter, Stores
+from bot.slack.adapter import PLATFORM, SlackAdapter, Stores
 from bot.slack.buttons import Buttons, Desk
 from bot.slack.client import open_session
 from bot.slack.home import Home
@@ -27,6 +27,7 @@ from bot.slack.workspaces import OneWorkspace, Workspaces
 from core.presence import Mode
 from core.staff.actions import Actions
 from core.staff.commands import Commands
+from core.staff.rights import Rule
 from core.storage.channels import SqlChannels
 from core.storage.correction_store import SqlCorrectionStore
 from core.storage.drafts import SqlDrafts
@@ -73,6 +74,11 @@ def _service(
     log, corrections = graph.conversation_log, SqlCorrectionStore(database)
     feedback, drafts = SqlFeedbackLog(database), SqlDrafts(database)
     actions = Actions(graph.dispatch.accept, turns, feedback, drafts, log, audit, corrections)
+
+    def commands(rules: Mapping[str, Rule]) -> Commands:
+        drafts = {PLATFORM} if asked.staff_channel else set()
+        return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, graph.model_name, drafts)
+
     desk = Desk(graph.dispatch, actions, turns, people, vault, retriever.passage)
     door = Door(graph.dispatch, channels, log, Mode(asked.mode))
     return SlackService(
@@ -81,6 +87,6 @@ def _service(
         Receiver(workspaces, graph.dispatch, graph.outbox, door, people),
         Buttons(desk),
         Windows(desk),
-        Slash(desk, vault, privacy, lambda rules: Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog)),
+        Slash(desk, vault, privacy, commands),
         Home(graph.dispatch.accept, turns, privacy, retriever.titles, graph.settings.retention_days),
     )

@@ -76,6 +76,8 @@ class Slack(BaseModel, extra="forbid"):
         if (self.bot_token or self.client_id) and not self.is_served:
             given = "a bot token" if self.bot_token else "a client id"
             return f"Slack has {given} but no way to reach us: set slack.app_token or slack.signing_secret."
+        if self.mode == "draft" and not self.staff_channel:
+            return "slack.mode is draft but nobody would see the drafts: set slack.staff_channel."
         return ""
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-API_URL = "https://slack.com/api/"
 # Never a ping that was not meant: `chat.update` reads names in a text unless it is told not to, unlike `chat.postMessage`.
 VERBATIM = {"parse": "none", "link_names": False}
 QUIET = {**VERBATIM, "unfurl_links": False, "unfurl_media": False}  # and never a preview of a link

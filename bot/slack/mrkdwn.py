@@ -100,13 +100,6 @@ def fence(code: str) -> str:
     return f"```\n{_quieted(code.replace('```', APART.join('```'))).translate(_ENTITIES)}\n```"
 
 
-def to_mrkdwn(blocks: tuple[Block, ...]) -> str:
-    """Return the tree as one text, however long."""
-    texts = [(piece.gap, "\n".join(line_text(line) for line in piece.lines) if isinstance(piece, Prose) else fence(piece.text))
-             for piece in lay_out(blocks)]  # fmt: skip
-    return "".join(gap * (index > 0) + text for index, (gap, text) in enumerate(texts))
-
-
 def to_plain(blocks: tuple[Block, ...]) -> str:
     """Return the words of the tree without any style, not escaped."""
     return "\n".join(

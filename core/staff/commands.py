@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from core.audit import STARTED, AuditLog
@@ -71,14 +71,20 @@ class Commands:
         channels: Channels,
         knowledge: KnowledgeStore,
         backlog: Callable[[], Awaitable[Backlog]],
+        model: str,
+        drafts: Collection[str] = (),
         models: ModelControl | None = None,
     ) -> None:
-        """`rules` by platform: without one nobody there is an admin."""
+        """`rules` by platform: without one nobody there is an admin. `model` is the one that is configured, `drafts` are the platforms
+        on which staff have a place that drafts go to.
+        """
         self._rules = rules
         self._audit = audit
         self._channels = channels
         self._knowledge = knowledge
         self._backlog = backlog
+        self._model = model
+        self._drafts = drafts
         self._models = models
 
     async def status(self, caller: Caller) -> Outcome:
@@ -157,7 +163,7 @@ class Commands:
 
     async def _status(self) -> str:
         served = [f"Knowledge {name}: {await self._knowledge.active(name) or 'not published'}" for name in await self._knowledge.names()]
-        model = await self._models.status() if self._models else _NO_MODELS
+        model = await self._models.status() if self._models else self._model
         backlog = await self._backlog()
         waits = f"Waiting: {backlog.waiting} messages, the oldest for {backlog.oldest_seconds:.0f} s"
         return "\n".join(
@@ -167,6 +173,8 @@ class Commands:
     async def _set_mode(self, place: tuple[str, str, str], mode: str) -> str:
         if mode not in tuple(Mode):
             raise _NotDoneError(f"There is no mode {mode!r}. Modes: {', '.join(Mode)}.")
+        if mode == Mode.DRAFT and place[0] not in self._drafts:
+            raise _NotDoneError(f"Nobody would see the drafts: set {place[0]}.staff_channel and restart.")
         before = (await self._channels.channel(*place)).mode
         await self._channels.set_mode(*place, Mode(mode))
         return f"The mode of this channel is now {mode}; before it was {before or 'not set'}."

@@ -66,3 +66,8 @@ def test_a_secret_never_stands_in_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(SettingsError) as caught:
         settings.read()
     assert "hunter2" not in str(caught.value)
+
+
+def test_drafts_of_slack_need_a_place_where_staff_see_them() -> None:
+    assert "slack.staff_channel" in settings.Slack(mode="draft").problem
+    assert settings.Slack(mode="draft", staff_channel="C0STAFF").problem == ""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.slack.mrkdwn import escape, link, to_mrkdwn, to_plain
+from bot.slack.mrkdwn import Prose, escape, fence, lay_out, line_text, link, to_plain
 from bot.slack.sections import MAX_SECTION, fit, sections, shorten, size
 from core.markup import Block, Break, Code, CodeBlock, Emphasis, Inline, Paragraph, Text, parse
 from tests.bot.slack.reader import ZERO_WIDTH, pings, show
@@ -14,6 +14,13 @@ from tests.bot.slack.reader import ZERO_WIDTH, pings, show
 PAY = "https://example.com/pay"
 HOSTILE = "ab 1*_~`<>&@#!|.()[]-:/\u200b\u2060＠＊\n"
 LOOKALIKES = str.maketrans({"\u2217": "*", "\uff3f": "_", "\u223c": "~", "ˋ": "`"})
+
+
+def to_mrkdwn(blocks: tuple[Block, ...]) -> str:
+    """The tree as one text, however long."""
+    texts = [(piece.gap, "\n".join(line_text(line) for line in piece.lines) if isinstance(piece, Prose) else fence(piece.text))
+             for piece in lay_out(blocks)]  # fmt: skip
+    return "".join(gap * (index > 0) + text for index, (gap, text) in enumerate(texts))
 
 
 def rendered(markdown: str, *allowed: str) -> str:

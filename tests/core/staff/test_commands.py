@@ -46,6 +46,7 @@ class Office:
     """Commands and all they touch."""
 
     models: ModelControl | None = field(default_factory=Models)
+    drafts: tuple[str, ...] = ("slack",)
     audit: MemoryAuditLog = field(default_factory=MemoryAuditLog)
     channels: MemoryChannels = field(default_factory=lambda: MemoryChannels(MemoryTurnBook()))
     knowledge: MemoryKnowledgeStore = field(default_factory=MemoryKnowledgeStore)
@@ -56,7 +57,7 @@ class Office:
             return Backlog(3, 4.6, 1, 2)
 
         rules = {"slack": Rule(frozenset({"home"}), frozenset({"ada"}))}
-        return Commands(rules, self.audit, self.channels, self.knowledge, backlog, self.models)
+        return Commands(rules, self.audit, self.channels, self.knowledge, backlog, "smollm2", self.drafts, self.models)
 
     def trace(self) -> list[tuple[str, str, str, str]]:
         return [(entry.actor, entry.action, entry.target, entry.result) for entry, _ in self.audit.rows]
@@ -117,6 +118,13 @@ async def test_a_mode_is_set_for_the_channel_and_the_answer_says_what_it_was(off
     outcome = await office.commands.set_mode(ADMIN, "C1", "off")
     assert outcome == (True, "The mode of this channel is now off; before it was draft.")
     assert await office.channels.channel(*CHANNEL) == Channel(Mode.OFF)
+
+
+async def test_drafts_that_nobody_would_see_are_refused_with_what_to_set() -> None:
+    office = Office(drafts=("discord",))
+    outcome = await office.commands.set_mode(ADMIN, "C1", "draft")
+    assert outcome == (False, "Nobody would see the drafts: set slack.staff_channel and restart.")
+    assert await office.channels.channel(*CHANNEL) == Channel()
 
 
 async def test_a_mode_that_does_not_exist_is_refused_with_those_that_do(office: Office) -> None:
@@ -188,4 +196,4 @@ async def test_without_models_to_control_the_answer_says_so() -> None:
     for outcome in (await office.commands.reload(ADMIN), await office.commands.rollback(ADMIN, "answers")):
         assert not outcome.ok
         assert "cannot be changed while this version runs" in outcome.text
-    assert (await office.commands.status(ADMIN)).ok
+    assert "Model: smollm2" in (await office.commands.status(ADMIN)).text
