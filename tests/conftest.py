@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from bot.telemetry import quiet_libraries
 from core.ports import Embedder
@@ -60,18 +62,46 @@ def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable
     return new
 
 
+@pytest.fixture(scope="session")
+def migrated() -> dict[str, str]:
+    """By kind, the URL of a database at the newest migration to copy; the first test that needs one makes it."""
+    return {}
+
+
 @pytest.fixture
-async def open_database(new_database_url: Callable[[str], str]) -> AsyncIterator[Callable[[str], Awaitable[Database]]]:
+async def open_database(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, migrated: dict[str, str]
+) -> AsyncIterator[Callable[[str], Awaitable[Database]]]:
     """Gives a database of a kind at the newest migration; closed after the test."""
+    file = tmp_path / "test.db"
+
+    async def copied(kind: str) -> str:
+        if kind == "postgresql":
+            server: postgres.PostgresServer = request.getfixturevalue("postgres_server")
+            if kind not in migrated:
+                migrated[kind] = await _at_newest(server.new_database())
+            return server.new_database(str(make_url(migrated[kind]).database))
+        if kind not in migrated:
+            migrated[kind] = await _at_newest(f"sqlite:///{tmp_path_factory.mktemp('migrated') / 'empty.db'}")
+        if not file.exists():
+            shutil.copy(str(make_url(migrated[kind]).database), file)
+        return f"sqlite:///{file}"
+
     async with AsyncExitStack() as stack:
 
         async def opened(kind: str) -> Database:
-            database = Database(new_database_url(kind))
+            database = Database(await copied(kind))
             stack.push_async_callback(database.close)
-            await database.upgrade()
             return database
 
         yield opened
+
+
+async def _at_newest(url: str) -> str:
+    database = Database(url)
+    await database.upgrade()
+    await database.close()
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

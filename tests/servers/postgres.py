@@ -51,15 +51,11 @@ class PostgresServer:
         """The Unix socket it listens on."""
         return self._folder / ".s.PGSQL.5432"
 
-    def new_database(self) -> str:
-        """Create an empty database and return its URL."""
+    def new_database(self, template: str = "template1") -> str:
+        """Create a database, a copy of one that nobody uses right now, and return its URL."""
         name = next(self._names)
-        self._run("createdb", "-h", str(self._folder), "-U", "postgres", name)
+        self._run("createdb", "-h", str(self._folder), "-U", "postgres", "-T", template, name)
         return f"postgresql://postgres@/{name}?host={self._folder}"
-
-    def _start(self) -> None:
-        options = f"-k {self._folder} -c listen_addresses= -c fsync=off -c max_connections=200"
-        self._run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
 
     def _run(self, program: str, *arguments: str) -> None:
         user = "nobody" if os.getuid() == 0 else None
