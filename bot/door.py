@@ -38,6 +38,7 @@ class Door:
             return is_new and not was_theirs
         accepted = listen(heard, channel, self._default, has_asked=has_asked)
         if accepted is not None:
+            accepted = replace(accepted, joins=heard.direct and not heard.in_thread)  # people send "hi" and then what they want
             await self._dispatch.accept(accepted, SETTLE_SECONDS if heard.direct or heard.in_thread else 0.0)
         return False
 

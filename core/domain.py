@@ -42,6 +42,7 @@ class InboundMessage:
     for_bot: bool = True  # False: people are talking to each other
     overheard: bool = False  # nobody asked the bot, but it may answer when it is sure
     draft: bool = False  # staff see the reply first
+    joins: bool = False  # belongs to what its author wrote in this channel moments ago, if that still waits
     by_staff: bool = False  # said by staff to the customer: the conversation is theirs from here on
     order_key: str = ""  # sorts the messages of a conversation as the platform ordered them; empty: as they were accepted
 

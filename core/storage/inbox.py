@@ -6,7 +6,6 @@ write in one conversation, and a late message cannot overtake a running turn. Ti
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -15,16 +14,17 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Action, Actor, Address, Decision, Deleted, Edited, InboundMessage, Reason, Reply, notice
+from core.domain import Action, Address, Decision, Deleted, Edited, InboundMessage, Reason, Reply, notice
 from core.errors import LeaseLostError
 from core.ports import Backlog, Claim
 from core.storage.database import Database
+from core.storage.message_rows import kept, message_of, row_of
 from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import add_turn, conversation_at, give_to_staff, reply_of
-from core.text import MAX_QUESTION_CHARS, clean
 
 _WAITING = among(inbox.c.state, "new", "claimed")
 _UNDELIVERED = among(outbox.c.state, "pending", "sending", "uncertain")
+JOIN_SECONDS = 10  # a message that joins what its author wrote before
 MAX_TOGETHER = 20  # messages of one turn; a flood beyond it becomes the next turn
 
 
@@ -39,9 +39,10 @@ class SqlInbox:
     async def accept(self, message: InboundMessage, settle: float = 0.0) -> bool:
         """See `Inbox.accept`."""
         async with self._database.write() as connection:
-            conversation_id = await conversation_at(self._database, connection, message.address)
             now = await self._database.now(connection)
-            insert = self._database.insert(inbox).values(conversation_id=conversation_id, accepted_at=now, **_row(message))
+            joined = await _joined(connection, message, now) if message.joins else None
+            conversation_id = joined or await conversation_at(self._database, connection, message.address)
+            insert = self._database.insert(inbox).values(conversation_id=conversation_id, accepted_at=now, **row_of(message))
             if (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 0:
                 return False
             if message.by_staff:
@@ -55,7 +56,7 @@ class SqlInbox:
             row = await self._locked(connection, edited.address, edited.message_id)
             if row is None or row["state"] not in ("new", "claimed"):
                 return False
-            words, digest = _kept(edited.text)
+            words, digest = kept(edited.text)
             await _set(connection, [row["inbox_id"]], state="new", attempts=0, text=words, text_sha256=digest)
             await self._fence_out(connection, row)
         return True
@@ -94,7 +95,7 @@ class SqlInbox:
             await _set(connection, inbox_ids, state="claimed", attempts=inbox.c.attempts + 1)
             attempts = max(row["attempts"] for row in rows) + 1
             taken_over = any(row["state"] == "claimed" for row in rows)
-            return Claim(conversation_id, lease, tuple(map(_message, rows)), inbox_ids, attempts, taken_over)
+            return Claim(conversation_id, lease, tuple(map(message_of, rows)), inbox_ids, attempts, taken_over)
 
     async def renew(self, claim: Claim, seconds: float) -> None:
         """See `Inbox.renew`."""
@@ -229,6 +230,16 @@ def _together(rows: Any) -> list[RowMapping]:
     return first
 
 
+async def _joined(connection: AsyncConnection, message: InboundMessage, now: datetime) -> str | None:
+    """Return the conversation that the author of a message began in this channel moments ago, while its question waits; and lock it."""
+    here = (inbox.c.platform == message.address.platform, inbox.c.channel_id == message.address.channel_id, inbox.c.state == "new")
+    recent = (inbox.c.workspace_id == message.address.workspace_id, inbox.c.actor_id == message.actor.actor_id, inbox.c.for_bot)
+    since = inbox.c.accepted_at > now - timedelta(seconds=JOIN_SECONDS)
+    waits = select(inbox.c.conversation_id).where(*recent, since, *here).order_by(inbox.c.inbox_id.desc()).limit(1).scalar_subquery()
+    found = select(conversations.c.conversation_id).where(conversations.c.conversation_id == waits).with_for_update()
+    return (await connection.execute(found)).scalar()
+
+
 async def _wake(connection: AsyncConnection, conversation_id: str, due: datetime) -> None:
     """Make the conversation due at `due`, or leave it due earlier."""
     where = conversations.c.conversation_id == conversation_id
@@ -265,35 +276,3 @@ def _parcel(claim: Claim, turn_id: str, now: datetime, action: Action) -> dict[s
     part = 1 if action is Action.ALERT else 0
     keys = {"turn_id": turn_id, "part": part, "key": f"{turn_id}-{part}", "conversation_id": claim.conversation_id, "action": action.value}
     return keys | {"platform": claim.messages[-1].address.platform, "state": "pending", "attempts": 0, "due_at": now}
-
-
-def _kept(text: str) -> tuple[str, str]:
-    return clean(text)[: MAX_QUESTION_CHARS + 1], hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _row(message: InboundMessage) -> dict[str, Any]:
-    words, digest = _kept(message.text)
-    return {
-        "platform": message.address.platform,
-        "workspace_id": message.address.workspace_id,
-        "channel_id": message.address.channel_id,
-        "message_id": message.message_id,
-        "order_key": message.order_key,
-        "actor_id": message.actor.actor_id,
-        "actor_name": message.actor.name,
-        "text": words,
-        "text_sha256": digest,
-        "for_bot": message.for_bot,
-        "overheard": message.overheard,
-        "draft": message.draft,
-        "received_at": message.received_at,
-        "state": "new",
-        "attempts": 0,
-    }
-
-
-def _message(row: RowMapping) -> InboundMessage:
-    address = Address(row["platform"], row["workspace_id"], row["channel_id"], row["thread_id"])
-    actor = Actor(row["actor_id"], row["actor_name"])
-    heard = {name: row[name] for name in ("received_at", "for_bot", "overheard", "draft", "order_key")}
-    return InboundMessage(row["message_id"], address, actor, row["text"], **heard)

@@ -383,6 +383,19 @@ async def test_staff_are_told_once_that_somebody_waits_until_they_give_the_conve
     assert await actions(3) == [Action.REPLY, Action.ALERT]
 
 
+async def test_what_somebody_writes_at_once_in_a_private_channel_is_one_question(inbox: SqlInbox) -> None:
+    def private(number: int, actor: str = "ann", *, joins: bool = True) -> InboundMessage:
+        return replace(message(number, replace(HERE, thread_id=f"m{number}"), actor), joins=joins)
+
+    for one in (private(1), private(2), private(3, "bob"), private(4, joins=False)):
+        await inbox.accept(one)
+    claims = [await claimed(inbox) for _ in range(3)]
+    assert [(one.message.address.thread_id, len(one.inbox_ids)) for one in claims] == [("m1", 2), ("m3", 1), ("m4", 1)]
+    assert not await inbox.accept(private(2))  # told again while it is answered
+    await inbox.accept(private(5))  # what its author asked before is being answered
+    assert (await claimed(inbox)).message.address.thread_id == "m5"
+
+
 async def test_what_staff_say_makes_the_conversation_theirs_once(database: Database, inbox: SqlInbox) -> None:
     log = SqlConversationLog(database)
     word = replace(message(1), for_bot=False, by_staff=True)
