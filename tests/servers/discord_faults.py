@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from tests.servers.discord_state import Json, World
-from tests.servers.slack_faults import Gate
+from tests.servers.faults import Fault, Script
 
 _PLENTY = (1000, 1.0)
 _UNCOUNTED = ("respond", "follow_up", "edit_followup", "get_followup", "delete_followup")
@@ -35,32 +32,19 @@ class Call:
 
 
 @dataclass(eq=False)
-class _Fault:
-    kind: str
-    times: int
-    retry_after: float
+class Faults(World, Script):
+    """Every request, and what meets it; `rates` are requests and seconds by method, for each channel."""
 
-
-@dataclass(eq=False)
-class Faults(World):
-    """`reset` is the probability that a message is posted and its connection then broken off without an answer, `limit` that it is
-    refused with 429 and not posted. `rates` are requests and seconds by method, for each channel.
-    """
-
-    seed: int = 0
-    reset: float = 0.0
-    limit: float = 0.0
     retry_after: float = 0.2
+    posts: tuple[str, ...] = ("create_message",)
     calls: list[Call] = field(default_factory=list)
     rates: dict[str, tuple[int, float]] = field(default_factory=dict)
     invalid: int = 0  # requests that count towards a ban: 401, 403, and 429 that is not shared
-    _faults: dict[str, list[_Fault]] = field(default_factory=dict)
-    _gates: dict[str, Gate] = field(default_factory=dict)
     _used: dict[tuple[str, int], list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        self._dice = random.Random(self.seed)
+        World.__post_init__(self)
+        Script.__post_init__(self)
 
     def of(self, *methods: str) -> list[Call]:
         """The requests of methods."""
@@ -72,44 +56,7 @@ class Faults(World):
         `kind` is reset_before, reset_after_accept, 502_before, 502_after_accept (or another status), 429, 429_shared, 429_global,
         cloudflare (429 without Via), or error:<status>:<code>.
         """
-        self._faults.setdefault(method, []).append(_Fault(kind, times, retry_after))
-
-    @contextmanager
-    def hold(self, method: str, after: bool = False) -> Iterator[Gate]:
-        """Requests of a method wait inside, before they do anything or, with `after`, before they are answered."""
-        self._gates[method] = gate = Gate(after)
-        try:
-            yield gate
-        finally:
-            gate.release()
-            self._gates.pop(method)
-
-    def release_all(self) -> None:
-        """Let all that wait through."""
-        for gate in self._gates.values():
-            gate.release()
-
-    async def wait_at(self, method: str, after: bool) -> None:
-        """Wait where the method is held."""
-        gate = self._gates.get(method)
-        if gate is None or gate.after != after:
-            return
-        gate.waiting += 1
-        self.changed()
-        await gate.opened.wait()
-        gate.waiting -= 1
-
-    def next_fault(self, method: str) -> _Fault | None:
-        """The next of the script, or one by chance."""
-        for planned in (self._faults.get(method), self._faults.get("*")):
-            if planned:
-                planned[0].times -= 1
-                return planned.pop(0) if planned[0].times <= 0 else planned[0]
-        if method == "create_message":
-            limited, broken = self._dice.random() < self.limit, self._dice.random() < self.reset
-            if limited or broken:
-                return _Fault("429" if limited else "reset_after_accept", 1, self.retry_after)
-        return None
+        self.planned.setdefault(method, []).append(Fault(kind, times, retry_after))
 
     def spend(self, call: Call) -> tuple[dict[str, str], float]:
         """The headers of a rate limit, and the seconds to wait if it is used up."""
@@ -133,7 +80,7 @@ class Faults(World):
         headers |= {"X-RateLimit-Reset": f"{now + after:.3f}", "X-RateLimit-Reset-After": f"{after:.3f}"}
         return VIA | headers, wait if over else 0.0
 
-    def refused(self, request: Request, call: Call, fault: _Fault | None, headers: dict[str, str], wait: float) -> Response | None:
+    def refused(self, request: Request, call: Call, fault: Fault | None, headers: dict[str, str], wait: float) -> Response | None:
         """What is said instead of doing it."""
         kind = fault.kind if fault else ""
         if wait and not kind:
