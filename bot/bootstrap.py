@@ -140,7 +140,8 @@ class Frontdesk:
     @cached_property
     def inbox(self) -> Inbox:
         """Accepted messages."""
-        return SqlInbox(self.database, alerts={"slack"} if self.settings.slack.staff_channel else ())
+        asked = {"slack": self.settings.slack.staff_channel, "discord": self.settings.discord.staff_channel}
+        return SqlInbox(self.database, alerts={platform for platform, channel in asked.items() if channel})
 
     @cached_property
     def dispatch(self) -> Dispatch:

@@ -9,11 +9,13 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_discord import discord_of
 from bot.bootstrap_slack import slack_of
 from bot.live import Line, LiveAdapter
 from bot.slack.http import PATH
@@ -23,30 +25,35 @@ from core.errors import FrontdeskError, ModelError, SettingsError, StorageError
 from core.ports import ChatAdapter, Generator
 from retrieval.retriever import SnapshotRetriever
 
+if TYPE_CHECKING:
+    from bot.discord.parts import DiscordParts
+
 logger = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 2.0  # a publish or rollback in any process is served here after at most this long
 ANSWER_SECONDS = 10
 LEAST_FREE_BYTES = 64 * 2**20  # below it a page of replies and a snapshot no longer fit
 DRAIN_SECONDS = 25  # the ten and the fifteen of the worker's own `Terms.drain`
-ROLES = frozenset({"web", "worker", "slack"})
+ROLES = frozenset({"web", "worker", "slack", "discord"})
 
 
 async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
     """Run the parts named by `roles` until SIGTERM or SIGINT, then end in order.
 
-    The page and Slack take nothing new; while open calls wait the worker goes on for `ANSWER_SECONDS`, then it claims no more and
+    The page and the platforms take nothing new; while open calls wait the worker goes on for `ANSWER_SECONDS`, then it claims no more and
     finishes what it writes, all within `DRAIN_SECONDS`; then the courier delivers what is ready, and the rest stops. A part that
     fails ends the process: it must not live on half.
     """
     stop = _stop_at_signals()
-    with_slack = _serves_slack(graph, roles)
+    with_slack, with_discord = _serves_slack(graph, roles), _serves_discord(graph, roles)
     listener = _listen(graph.settings.host, graph.settings.port) if _needs_port(graph, roles) else None
     retriever = graph.retriever(await graph.served_knowledge())
     async with AsyncExitStack() as stack:
         slack = await stack.enter_async_context(slack_of(graph, retriever)) if with_slack else None
         adapters: dict[str, ChatAdapter] = {"web": LiveAdapter("web")} if "web" in roles else {}
         adapters |= {"slack": slack.adapter} if slack else {}
+        discord = await stack.enter_async_context(discord_of(graph, retriever)) if with_discord else None
+        adapters |= {"discord": discord.adapter} if discord else {}
         generator = await stack.enter_async_context(_closing(graph.generator() if "worker" in roles else graph.quoting))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         background = [tasks.create_task(retriever.watch(FOLLOW_SECONDS, _report_stale)), tasks.create_task(_open(generator))]
@@ -61,8 +68,10 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
             background.append(tasks.create_task(graph.courier(adapters).run()))
         if slack and slack.socket and "slack" in roles:
             first_to_end.append(tasks.create_task(slack.socket.run()))
+        if discord and "discord" in roles:
+            first_to_end.append(tasks.create_task(discord.gateway.run()))
         if listener is not None:
-            server = _server(_web(graph, roles, retriever, generator, adapters, slack))
+            server = _server(_web(graph, roles, retriever, generator, adapters, slack, discord))
             first_to_end.append(tasks.create_task(_serve_page(server, listener, stop)))
         graph.report(f"Frontdesk is ready: {_where(graph, listener, roles)}")
         await stop.wait()
@@ -89,6 +98,14 @@ def _serves_slack(graph: Frontdesk, roles: frozenset[str]) -> bool:
     return asked.is_served
 
 
+def _serves_discord(graph: Frontdesk, roles: frozenset[str]) -> bool:
+    """Whether Discord is set up. Raises `SettingsError` when it is asked for and not."""
+    is_served = bool(graph.settings.discord.bot_token)
+    if "discord" in roles and roles != ROLES and not is_served:
+        raise SettingsError("Discord is not set up: discord.bot_token. See: README, Discord")
+    return is_served
+
+
 def _needs_port(graph: Frontdesk, roles: frozenset[str]) -> bool:
     asked = graph.settings.slack
     return "web" in roles or ("slack" in roles and bool(asked.signing_secret or asked.client_id))
@@ -97,7 +114,9 @@ def _needs_port(graph: Frontdesk, roles: frozenset[str]) -> bool:
 def _where(graph: Frontdesk, listener: socket.socket | None, roles: frozenset[str]) -> str:
     if listener is not None:
         return f"http://{graph.settings.host}:{listener.getsockname()[1]}"
-    return "connecting to Slack" if "slack" in roles and graph.settings.slack.is_served else "answering for other processes"
+    served = {"slack": graph.settings.slack.is_served, "discord": bool(graph.settings.discord.bot_token)}
+    platforms = " and ".join(platform.title() for platform, is_served in served.items() if is_served and platform in roles)
+    return f"connecting to {platforms}" if platforms else "answering for other processes"
 
 
 def _stop_at_signals() -> asyncio.Event:
@@ -166,6 +185,7 @@ def _web(
     generator: Generator,
     adapters: dict[str, ChatAdapter],
     slack: SlackParts | None,
+    discord: DiscordParts | None,
 ) -> FastAPI:
     """What is served on the port: the page where it belongs to this process, Slack's events, health."""
     page, web = None, adapters.get("web")
@@ -187,6 +207,7 @@ def _web(
             "index": await _index_problem(retriever),
             "model": _model_problem(generator),
             "slack": slack.problem if takes_slack and slack else "",
+            "discord": discord.gateway.problem if discord and "discord" in roles else "",
         }
         return {part: problem for part, problem in problems.items() if problem}
 

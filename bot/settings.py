@@ -20,8 +20,9 @@ CONFIG_FILE = "frontdesk.toml"
 _MODES = "|".join(Mode)
 _NOT_SETTINGS = {"FRONTDESK_CONFIG", "FRONTDESK_FAULT"}
 # Never shown, not even when wrong.
-_SECRET = {"database_url", "vault_keys", *(f"slack.{name}" for name in ("bot_token", "app_token", "signing_secret", "client_secret"))}
-_USUAL_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
+_SECRET = {"database_url", "vault_keys", "discord.bot_token"}
+_SECRET |= {f"slack.{name}" for name in ("bot_token", "app_token", "signing_secret", "client_secret")}
+_USUAL_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "DISCORD_BOT_TOKEN")
 
 
 class Policy(BaseModel, extra="forbid"):
@@ -81,6 +82,23 @@ class Slack(BaseModel, extra="forbid"):
         return ""
 
 
+class Discord(BaseModel, extra="forbid"):
+    """How to serve Discord; lists are separated by commas."""
+
+    bot_token: str = Field("", description="bot token of the application; also DISCORD_BOT_TOKEN")
+    message_content: bool = Field(False, description="read what does not mention the bot; the portal must grant Message Content Intent")
+    mode: str = Field("thread", description="where it speaks: off, mention, thread, confident or draft", pattern=f"^({_MODES})$")
+    staff_channel: str = Field("", description="id of the channel that gets drafts and hand-overs", pattern=r"^\d*$")
+    staff: str = Field("", description="ids of users whose word in a thread silences the bot there, and who may correct")
+    staff_role: str = Field("", description="ids of the roles of staff")
+    admins: str = Field("", description="ids of users who may run /support-admin")
+    admin_role: str = Field("", description="ids of the roles of admins")
+    home_guild: str = Field("", description="id of your own server: admins and staff are its members only", pattern=r"^\d*$")
+    answered_tag: str = Field("answered", description="tag of a forum for posts that the bot has answered, where the forum has one")
+    needs_human_tag: str = Field("needs-human", description="tag of a forum for posts that wait for a person")
+    solved_tag: str = Field("solved", description="tag of a forum for posts whose author has what they need")
+
+
 class Settings(BaseSettings):
     """Every setting, with its default. Documented in README.md; a test compares."""
 
@@ -108,6 +126,7 @@ class Settings(BaseSettings):
     policy: Policy = Field(default_factory=Policy, description="thresholds of the decision, see below")
     limits: Limits = Field(default_factory=Limits, description="how much may be asked, see below")
     slack: Slack = Field(default_factory=Slack, description="the Slack workspace, see below")
+    discord: Discord = Field(default_factory=Discord, description="the Discord application, see below")
 
     @classmethod
     def settings_customise_sources(
@@ -172,10 +191,11 @@ def _toml(path: Path, *, required: bool) -> dict[str, Any]:
 
 
 def _add_usual_names(given: dict[str, Any], environ: dict[str, str]) -> None:
-    """Take the variables under which Slack's own tools look for tokens, where ours say nothing."""
-    for name in _USUAL_NAMES:
-        if environ.get(name):
-            given.setdefault("slack", {}).setdefault(name.removeprefix("SLACK_").lower(), environ[name])
+    """Take the variables under which the platforms' own tools look for tokens, where ours say nothing."""
+    for variable_name in _USUAL_NAMES:
+        platform, _, name = variable_name.lower().partition("_")
+        if environ.get(variable_name):
+            given.setdefault(platform, {}).setdefault(name, environ[variable_name])
 
 
 def _add_secret_files(given: dict[str, Any], environ: dict[str, str]) -> None:

@@ -29,6 +29,7 @@ class Heard:
     in_thread: bool = False  # under an earlier message
     to_others: bool = False  # it mentions somebody, and not the bot
     by_bot: bool = False
+    opens: bool = False  # the first post of a thread in a forum: asked of whoever helps there, so of the bot too
 
 
 class Channel(NamedTuple):
@@ -80,6 +81,8 @@ def listen(heard: Heard, channel: Channel, default: Mode, *, has_asked: bool) ->
         return message
     if heard.to_others or mode is Mode.MENTION:
         return None
+    if heard.opens:
+        return message
     if heard.in_thread:
         return message if has_asked else None
     return None if mode is Mode.THREAD else replace(message, for_bot=False, overheard=True)

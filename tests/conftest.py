@@ -25,7 +25,7 @@ quiet_libraries()  # before the first import of a model library
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache_folder: Path) -> None:
     """Tests see neither the developer's settings nor data folder; converted models are shared, they never change."""
     for name in list(os.environ):
-        if name.startswith(("FRONTDESK_", "SLACK_")):
+        if name.startswith(("FRONTDESK_", "SLACK_", "DISCORD_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("FRONTDESK_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache_folder))

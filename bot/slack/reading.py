@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from bot.mention import MARK, without_mention
+
 _TOKEN = re.compile(r"<([^<>\s][^<>\n]{0,4000})>")
 _MANY = re.compile(r"…(?:\s*…)+")
 _MAX_READ = 40_000  # Slack cuts a message there itself
 _MAX_TOKENS = 50  # more mentions and links than a person types say no more than these
-_GAP = re.compile(r"[ \t]{2,}")
-_BOT = re.compile(r"\0(?:[ \t]*[,:](?=\s))?")
-_BEFORE_MARK = re.compile(r"[ \t]+(?=[,.!?;:])")
 
 
 class Read(NamedTuple):
@@ -29,11 +28,11 @@ def read(text: str, bot_user_ids: frozenset[str]) -> Read:
     def in_words(found: re.Match[str]) -> str:
         nonlocal shown
         if _target(found[1]) in bot_user_ids:
-            return "\0"
+            return MARK
         shown += 1
         return _in_words(found[1]) if shown <= _MAX_TOKENS else "…"
 
-    words = _without_bot(_TOKEN.sub(in_words, text[:_MAX_READ].replace("\0", "")))
+    words = without_mention(_TOKEN.sub(in_words, text[:_MAX_READ].replace(MARK, "")))
     words = _MANY.sub("…", words).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").strip()
     return Read(words, any(target in bot_user_ids for target in targets), any(target and target not in bot_user_ids for target in targets))
 
@@ -78,12 +77,3 @@ def _link_in_words(url: str, label: str) -> str:
     if not label or label in (url, bare) or url.partition("://")[2].rstrip("/") == label.rstrip("/"):
         return bare
     return label if bare != url else f"{label} ({url})"
-
-
-def _without_bot(text: str) -> str:
-    """Take the bot's mention out, marked by a NUL, and the white space that it leaves."""
-    if "\0" not in text:
-        return text
-    return "\n".join(
-        _BEFORE_MARK.sub("", _GAP.sub(" ", _BOT.sub(" ", line))).strip() if "\0" in line else line for line in text.split("\n")
-    )

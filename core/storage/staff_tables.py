@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, text
 
 from core.storage.tables import Id, UtcDateTime, metadata
 
@@ -29,6 +29,16 @@ previews = Table(
     Column("attempt", String(100), nullable=False),
     Column("reference", Text),  # NULL: nobody knows yet whether it was posted
     Column("begun_at", UtcDateTime, nullable=False),
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("platform", String(20), primary_key=True),
+    Column("channel_id", String(100), primary_key=True),
+    Column("workspace_id", String(100), nullable=False),
+    Column("message_id", BigInteger, nullable=False),
+    Index("positions_by_message", "platform", "message_id"),
 )
 
 feedback = Table(

@@ -8,7 +8,7 @@ from core.domain import Actor, Address, InboundMessage
 from core.presence import Channel, Heard, Mode, listen, needs_past
 
 MESSAGE = InboundMessage("1", Address("slack", "w", "c", "1"), Actor("ann"), "refund?")
-TOP, FOLLOW_UP = Heard(MESSAGE), Heard(MESSAGE, in_thread=True)
+TOP, FOLLOW_UP, POST = Heard(MESSAGE), Heard(MESSAGE, in_thread=True), Heard(MESSAGE, opens=True)
 MENTION = Heard(MESSAGE, mentioned=True)
 
 
@@ -50,12 +50,27 @@ def test_people_who_speak_to_each_other_are_left_alone_and_a_muted_bot_is_silent
     assert heard_as(MENTION, mode, muted=True) == "ignored"
 
 
+@pytest.mark.parametrize(
+    ("mode", "post"),
+    [
+        (Mode.OFF, "ignored"),
+        (Mode.MENTION, "ignored"),
+        (Mode.THREAD, "asked"),
+        (Mode.CONFIDENT, "asked"),
+        (Mode.DRAFT, "asked for a draft"),
+    ],
+)
+def test_a_post_of_a_forum_is_asked_of_the_bot_unless_it_waits_for_mentions(mode: Mode, post: str) -> None:
+    assert heard_as(POST, mode) == post
+    assert heard_as(POST, mode, muted=True) == "ignored"
+
+
 def test_a_channel_that_nobody_set_has_the_default() -> None:
     assert listen(FOLLOW_UP, Channel(), Mode.THREAD, has_asked=True) == MESSAGE
     assert listen(FOLLOW_UP, Channel(), Mode.MENTION, has_asked=True) is None
 
 
-@pytest.mark.parametrize("heard", [TOP, FOLLOW_UP, MENTION, Heard(MESSAGE, direct=True, in_thread=True)])
+@pytest.mark.parametrize("heard", [TOP, FOLLOW_UP, MENTION, POST, Heard(MESSAGE, direct=True, in_thread=True)])
 @pytest.mark.parametrize("mode", Mode)
 def test_the_past_is_asked_for_whenever_it_matters(heard: Heard, mode: Mode) -> None:
     channel = Channel(mode)

@@ -11,8 +11,9 @@ import pytest
 
 from core.dialogue import wording
 from core.domain import Passage
+from tests.bot.counter import PARCEL
 from tests.bot.slack.conftest import OpenOffice
-from tests.bot.slack.office import ANN, BOB, BOT, DIRECT, HELP, PARCEL, STAFF_ROOM, Office, said
+from tests.bot.slack.office import ANN, BOB, BOT, DIRECT, HELP, STAFF_ROOM, Office, said
 from tests.bot.slack.reader import pings, show
 from tests.servers.slack import SlackPlatform
 

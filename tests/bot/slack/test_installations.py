@@ -23,7 +23,8 @@ from core.errors import DeliveryError, RefusedError, VaultError
 from core.storage.database import Database
 from core.storage.memory_records import MemoryVault
 from core.storage.vault import SqlVault
-from tests.bot.slack.office import ANN, BOB, BOT, HELP, Shelf, slack_settings
+from tests.bot.counter import Shelf
+from tests.bot.slack.office import ANN, BOB, BOT, HELP, slack_settings
 from tests.bot.slack.tenants import (
     HALF_A_DAY,
     HOME,

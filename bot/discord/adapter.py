@@ -1,0 +1,203 @@
+"""Discord, seen from inside: replies, drafts and alerts go out, each once, and what is uncertain is looked up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from bot.discord import messages
+from bot.discord.buttons import view_for
+from bot.discord.events import PLATFORM, PRIVATE, snowflake_at
+from bot.discord.live import LivePreviews, Standing
+from bot.discord.rest import UNKNOWN_CHANNEL, DiscordRefusedError, Json, Rest, nonce_of
+from bot.discord.rooms import Room, Rooms
+from core.domain import Action, Address, Cue, InboundMessage
+from core.errors import DeliveryError, RefusedError, UncertainError
+from core.ports import Delivery
+from core.previews import Previews
+from core.review import TurnBook
+
+if TYPE_CHECKING:
+    import discord
+
+logger = logging.getLogger(__name__)
+
+UNSEEN = "private-"  # begins the thread of a conversation that only one person sees
+_LOOK_BACK = timedelta(minutes=1)
+
+Privately = Callable[[Delivery, tuple[str, ...]], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the adapter reads and writes."""
+
+    turns: TurnBook
+    previews: Previews
+    texts: Callable[[tuple[str, ...]], Awaitable[tuple[str, ...]]]  # passage ids -> their texts as they are served
+
+
+class DiscordAdapter:
+    """`ChatAdapter` of Discord."""
+
+    platform = PLATFORM
+
+    def __init__(
+        self, rest: Rest, rooms: Rooms, stores: Stores, live: LivePreviews, staff_channel: str = "", privately: Privately | None = None
+    ) -> None:
+        """`staff_channel` gets drafts and alerts; `privately` answers a command where only the one who asked sees it."""
+        self._rest = rest
+        self._rooms = rooms
+        self._stores = stores
+        self._live = live
+        self._staff_channel = staff_channel
+        self._privately = privately
+
+    async def send(self, delivery: Delivery) -> str:
+        """See `ChatAdapter.send`; the reference is of the last message, which carries the buttons."""
+        if _is_private(delivery):
+            return await self._answer_privately(delivery)
+        parts = await self._parts(delivery)
+        if delivery.action in (Action.DRAFT, Action.ALERT):
+            return await self._post(delivery, Room(self._staff_channel), parts, None)
+        room = await self._rooms.open(delivery.address, await self._question(delivery))
+        standing = await self._live.finish(delivery.address, delivery.asked_at) if delivery.action is Action.REPLY else None
+        try:
+            return await self._post(delivery, room, parts, standing)
+        except DiscordRefusedError as error:
+            if error.code == UNKNOWN_CHANNEL:
+                self._rooms.forget(delivery.address)
+            raise
+
+    async def find(self, delivery: Delivery) -> str | None:
+        """See `ChatAdapter.find`: read what the bot has said since, and look for every part."""
+        if _is_private(delivery):
+            return None  # only the one who asked can see whether it is there; better twice to one person than never
+        room = Room(self._staff_channel) if delivery.action in (Action.DRAFT, Action.ALERT) else await self._rooms.find(delivery.address)
+        parts = await self._parts(delivery)
+        arrived = await self._arrived(delivery, room, parts)
+        return f"{room.channel_id}/{arrived[len(parts) - 1]}" if len(arrived) == len(parts) else None
+
+    async def withdraw(self, address: Address) -> None:
+        """Take away what is shown of an answer that will not come: its question was taken back, or a person answers."""
+        await self._live.take_away(address)
+
+    async def preview(self, message: InboundMessage, attempt: str, text: str | Cue) -> None:
+        """See `ChatAdapter.preview`."""
+        if message.address.thread_id.startswith(UNSEEN):
+            return
+        if text is Cue.WRITTEN:
+            await self._live.settle(message, attempt)
+        elif isinstance(text, str):
+            self._live.show(message, attempt, text)
+        else:
+            self._live.withdraw(message.address, attempt)
+
+    async def _parts(self, delivery: Delivery) -> tuple[str, ...]:
+        """What to say, as the contents of messages."""
+        cited = await self._stores.texts(tuple(citation.passage_id for citation in delivery.reply.citations))
+        if delivery.action not in (Action.DRAFT, Action.ALERT):
+            return messages.render(delivery, cited)
+        if not self._staff_channel:
+            raise RefusedError("No staff channel is set (discord.staff_channel): drafts and alerts have nowhere to go.")
+        turn = await self._stores.turns.turn(delivery.turn_id)
+        question, asker = (turn.question, turn.actor_id) if turn else ("", "")
+        link = await self._link(delivery.address)
+        if delivery.action is Action.DRAFT:
+            return messages.draft(delivery, question, link, cited)
+        return messages.alert(delivery, question, link, "" if link else asker)
+
+    async def _link(self, address: Address) -> str:
+        """Return where staff can read a conversation, empty when they cannot."""
+        if address.workspace_id == PRIVATE or address.thread_id.startswith(UNSEEN):
+            return ""
+        room = await self._rooms.find(address)
+        return f"https://discord.com/channels/{address.workspace_id}/" + "/".join(part for part in room if part)
+
+    async def _question(self, delivery: Delivery) -> str:
+        turn = await self._stores.turns.turn(delivery.turn_id) if delivery.turn_id else None
+        return turn.question if turn else ""
+
+    async def _post(self, delivery: Delivery, room: Room, parts: tuple[str, ...], standing: Standing | None) -> str:
+        """Post what has not arrived yet; the first part takes the place of the preview."""
+        arrived = dict(await self._arrived(delivery, room, parts)) if delivery.uncertain else {}
+        for number in range(len(parts)):
+            if number in arrived:
+                continue
+            try:
+                if number == 0 and standing is not None:
+                    arrived[0] = await self._replace(delivery, room, parts, standing)
+                else:
+                    arrived[number] = await self._say(delivery, room, parts, number)
+            except RefusedError:
+                raise
+            except DeliveryError as error:  # what has arrived must be looked for before the rest is sent
+                if number == 0:
+                    raise
+                raise UncertainError(f"{number} of {len(parts)} messages of a reply were posted: {error}") from error
+        return f"{room.channel_id}/{arrived[len(parts) - 1]}"
+
+    async def _replace(self, delivery: Delivery, room: Room, parts: tuple[str, ...], standing: Standing) -> str:
+        """Put the first part in the place of the preview; where that is gone, post it. Return the message's id."""
+        view = _view(delivery, parts, 0)
+        channel_id, _, message_id = standing.reference.partition("/")
+        if not message_id:  # under its nonce Discord returns the preview, if there is one after all
+            posted = await self._rest.post(room.channel_id, parts[0], standing.nonce, view, room.reply_to)
+            if posted["content"] == parts[0].strip():
+                return str(posted["id"])
+            channel_id, message_id = room.channel_id, posted["id"]
+        try:
+            await self._rest.edit(channel_id, message_id, parts[0], view)
+        except DiscordRefusedError as error:
+            logger.info("the preview cannot be replaced (%s), the reply is posted", error)
+            await self._live.take_away(delivery.address, delivery.asked_at)
+            return await self._say(delivery, room, parts, 0)
+        return message_id
+
+    async def _say(self, delivery: Delivery, room: Room, parts: tuple[str, ...], number: int) -> str:
+        """Post one part; return the message's id."""
+        nonce, view = nonce_of(delivery.key, number), _view(delivery, parts, number)
+        return str((await self._rest.post(room.channel_id, parts[number], nonce, view, room.reply_to))["id"])
+
+    async def _arrived(self, delivery: Delivery, room: Room, parts: tuple[str, ...]) -> Mapping[int, str]:
+        """Return the parts that stand in a room, and the ids of their messages.
+
+        Discord forgets nonces after some minutes; then a message of the bot that says the same since the question is taken for it.
+        """
+        said = await self._rest.mine_after(room.channel_id, snowflake_at(delivery.asked_at - _LOOK_BACK))
+        arrived: dict[int, str] = {}
+        for number, text in enumerate(parts):
+            found = next((one for one in said if _is_part(one, delivery, number, text)), None)
+            if found is not None:
+                said.remove(found)
+                arrived[number] = found["id"]
+        return arrived
+
+    async def _answer_privately(self, delivery: Delivery) -> str:
+        if self._privately is None:
+            raise RefusedError("The quarter of an hour in which Discord takes a private answer is over.")
+        cited = await self._stores.texts(tuple(citation.passage_id for citation in delivery.reply.citations))
+        return await self._privately(delivery, cited)
+
+
+def _view(delivery: Delivery, parts: tuple[str, ...], number: int) -> discord.ui.View | None:
+    """The buttons of a reply stand below its last part."""
+    return view_for(delivery) if number == len(parts) - 1 else None
+
+
+def _is_private(delivery: Delivery) -> bool:
+    return delivery.address.thread_id.startswith(UNSEEN) and delivery.action not in (Action.DRAFT, Action.ALERT)
+
+
+def _is_part(message: Json, delivery: Delivery, number: int, text: str) -> bool:
+    nonce = message.get("nonce")
+    if nonce is not None:
+        return bool(nonce == nonce_of(delivery.key, number)) or (number == 0 and _says(message, text) and bool(message["edited_timestamp"]))
+    return _says(message, text)
+
+
+def _says(message: Json, text: str) -> bool:
+    return bool(message["content"] == text.strip())

@@ -1,0 +1,152 @@
+"""The connection to Discord's gateway: it asks for as little as it can, keeps as little as it can, and says why it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import aiohttp
+import discord
+
+from bot.discord.backfill import Backfill
+from bot.discord.lanes import Lanes
+from bot.discord.receiver import Receiver
+from bot.discord.rest import Rest
+from core.delivery.crew import backoff
+from core.errors import DeliveryError, SettingsError
+
+logger = logging.getLogger(__name__)
+
+MAX_KEPT_MESSAGES = 500  # only to tell an edit from the preview of a link
+LONGEST_WAIT = 60.0  # seconds for a rate limit; a longer one is an error that the outbox puts off
+DRAIN_SECONDS = 5.0
+_FIRST_DELAY, _LONGEST_DELAY = 1.0, 60.0
+_ENDS = {
+    4004: "Discord refuses the bot token: copy it again from the page Bot of your application into discord.bot_token.",
+    4013: "Discord does not know the intents that were asked for: update discord.py.",
+    4014: "Discord does not grant the intents that were asked for: switch Message Content Intent on (page Bot of your application), "
+    "or set discord.message_content to false.",
+}
+
+
+class FrontdeskClient(discord.AutoShardedClient):
+    """discord.py's client, with its events told to a `Gateway`."""
+
+    def __init__(self, message_content: bool, ready_seconds: float = 2.0, identify_seconds: float = 5.0) -> None:
+        """`ready_seconds` without another guild end the beginning; `identify_seconds` lie between two sessions, as Discord asks."""
+        intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=message_content)
+        super().__init__(
+            intents=intents,
+            allowed_mentions=discord.AllowedMentions.none(),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=MAX_KEPT_MESSAGES,
+            max_ratelimit_timeout=LONGEST_WAIT,
+            guild_ready_timeout=ready_seconds,
+        )
+        self._identify_seconds = identify_seconds
+        self.gateway: Gateway | None = None
+        self.prepare: list[Callable[[FrontdeskClient], Awaitable[None]]] = []  # what to do once logged in
+
+    async def setup_hook(self) -> None:
+        """Do what must be done before the first event."""
+        for work in self.prepare:
+            await work(self)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Wait as long as Discord asks for between two sessions."""
+        if not initial:
+            await asyncio.sleep(self._identify_seconds)
+
+    async def on_shard_connect(self, shard_id: int) -> None:
+        """Follow a new session."""
+        if self.gateway:
+            self.gateway.backfill.missed(shard_id)
+
+    async def on_shard_ready(self, shard_id: int) -> None:
+        """Follow a new session that knows its guilds."""
+        if self.gateway:
+            await self.gateway.backfill.fill(shard_id)
+
+    async def on_message(self, message: discord.Message) -> None:
+        """Follow a message."""
+        if self.gateway:
+            self.gateway.receiver.said(message)
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        """Follow an edit, and updates that are none."""
+        if self.gateway:
+            self.gateway.receiver.changed(payload.message, payload.cached_message)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Follow a deletion."""
+        if self.gateway:
+            self.gateway.receiver.removed(payload.guild_id, payload.channel_id, [payload.message_id])
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """Follow many deletions."""
+        if self.gateway:
+            self.gateway.receiver.removed(payload.guild_id, payload.channel_id, payload.message_ids)
+
+    async def on_error(self, event_method: str, /, *args: object, **kwargs: object) -> None:
+        """Log what failed, without what people wrote."""
+        logger.exception("an event of Discord could not be followed: %s", event_method)
+
+
+class Gateway:
+    """The way in: connected until it is told to stop."""
+
+    def __init__(self, client: FrontdeskClient, rest: Rest, receiver: Receiver, backfill: Backfill, lanes: Lanes) -> None:
+        self._client = client
+        self._rest = rest
+        self._lanes = lanes
+        self.receiver = receiver
+        self.backfill = backfill
+        backfill.hear = receiver.said
+
+    @property
+    def problem(self) -> str:
+        """What keeps events from coming in, empty when all is well."""
+        shards: Sequence[discord.ShardInfo] = tuple(self._client.shards.values())
+        return "" if shards and not any(shard.is_closed() for shard in shards) else "no connection to the gateway: see the log."
+
+    async def run(self) -> None:
+        """Listen until cancelled, then store what was heard. Raises `SettingsError` when Discord will never let the bot in."""
+        self._client.gateway = self
+        writing = asyncio.create_task(self.backfill.run())
+        try:
+            await self._log_in()
+            await self._listen()
+        finally:
+            # Replies still go out: only the gateway is left, calls go on until the client is closed.
+            await asyncio.gather(*(shard.disconnect() for shard in self._client.shards.values()), return_exceptions=True)
+            self._client.gateway = None
+            await self._lanes.aclose(DRAIN_SECONDS)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+    async def _log_in(self) -> None:
+        attempts = 0
+        while True:
+            try:
+                await self._rest.open()
+                return
+            except DeliveryError as error:
+                attempts += 1
+                logger.warning("%s", error)
+                await asyncio.sleep(backoff(attempts, _FIRST_DELAY, _LONGEST_DELAY))
+
+    async def _listen(self) -> None:
+        attempts = 0
+        while True:
+            try:
+                await self._client.connect()
+                raise SettingsError("Discord has ended the connection for good: see the log.")
+            except (discord.PrivilegedIntentsRequired, discord.ConnectionClosed) as error:
+                code = 4014 if isinstance(error, discord.PrivilegedIntentsRequired) else error.code
+                raise SettingsError(_ENDS.get(code, f"Discord has ended the connection with {code}: see the log.")) from error
+            except (discord.GatewayNotFound, discord.HTTPException, aiohttp.ClientError, TimeoutError, OSError) as error:
+                attempts += 1
+                logger.warning("Discord's gateway is out of reach, attempt %d: %r", attempts, error)
+                await asyncio.sleep(backoff(attempts, _FIRST_DELAY, _LONGEST_DELAY))

@@ -1,0 +1,83 @@
+"""Questions on Discord as customers ask them: in a channel, a thread, a forum and alone; and each is answered once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bot.discord.conftest import OpenOffice
+from tests.bot.discord.office import PARCELS, REFUNDS, Office
+from tests.servers.discord_state import ANN, BOB, BOT, FORUM, GUILD, HELP
+
+
+@pytest.fixture
+async def desk(open_office: OpenOffice) -> Office:
+    return await open_office()
+
+
+async def test_a_mention_in_a_channel_is_answered_in_a_thread_made_of_it(desk: Office) -> None:
+    asked = await desk.ask(ANN, REFUNDS)
+    (answer,) = desk.texts(asked.id)
+    assert "Refunds take 14 days." in answer
+    assert desk.texts(HELP) == []
+    assert desk.discord.channels[asked.id].name == REFUNDS
+    (turn,) = await desk.turns()
+    assert (turn["question"], turn["actor_id"]) == (REFUNDS, str(ANN))
+
+
+async def test_who_goes_on_in_the_thread_is_answered_there_and_others_are_not(desk: Office) -> None:
+    asked = await desk.ask(ANN, REFUNDS)
+    await desk.discord.say(BOB, asked.id, REFUNDS)
+    await desk.discord.say(ANN, asked.id, "and how long does a parcel take?")
+    await desk.quiet()
+    refund, parcel = desk.texts(asked.id)
+    assert "A parcel takes 3 days." in parcel
+    assert refund != parcel
+    assert [turn["question"] for turn in await desk.turns()] == [REFUNDS, "and how long does a parcel take?"]
+
+
+@pytest.mark.parametrize("message_first", [False, True])
+async def test_a_post_in_a_forum_is_answered_in_place_whichever_event_comes_first(desk: Office, message_first: bool) -> None:
+    post = await desk.discord.post(ANN, FORUM, "Money back", REFUNDS, message_first=message_first)
+    await desk.quiet()
+    (answer,) = desk.texts(post.channel)
+    assert "Refunds take 14 days." in answer
+    await desk.discord.say(ANN, post.channel, PARCELS)
+    await desk.quiet()
+    assert len(desk.texts(post.channel)) == 2
+
+
+async def test_a_direct_message_is_answered_in_the_same_conversation(desk: Office) -> None:
+    for text in (REFUNDS, "how long does a parcel take then?"):
+        await desk.discord.direct(ANN, text)
+        await desk.quiet()
+    place = desk.discord.direct_with(ANN).id
+    assert ["14 days" in text for text in desk.texts(place)] == [True, False]
+    assert len({turn["conversation_id"] for turn in await desk.turns()}) == 1
+
+
+async def test_a_reply_to_the_bot_counts_as_a_mention(desk: Office) -> None:
+    await desk.discord.deny(HELP)
+    asked = await desk.ask(ANN, REFUNDS)
+    (answer,) = desk.discord.by_bot(asked.id)
+    await desk.discord.say(BOB, asked.id, PARCELS, reply_to=answer.id)
+    await desk.quiet()
+    assert len(desk.texts(asked.id)) == 2
+
+
+async def test_nothing_pings_and_nothing_unfurls(desk: Office) -> None:
+    asked = await desk.ask(ANN, REFUNDS)
+    (call,) = desk.discord.of("create_message")
+    assert call.json["allowed_mentions"] == {"parse": [], "replied_user": False}
+    assert call.json["flags"] & 1 << 2
+    assert desk.discord.by_bot(asked.id)[0].mentions == []
+    assert desk.discord.invalid == 0
+
+
+async def test_bots_and_what_discord_says_are_not_heard(desk: Office) -> None:
+    desk.discord.person(GUILD + 90, "robot").is_bot = True
+    await desk.discord.say(GUILD + 90, HELP, REFUNDS, mention=True)
+    await desk.discord.say(ANN, HELP, REFUNDS, mention=True, kind=7)
+    await desk.discord.say(ANN, HELP, REFUNDS)
+    await desk.quiet()
+    assert desk.discord.by_bot() == []
+    assert BOT not in {turn["actor_id"] for turn in await desk.turns()}
