@@ -1,0 +1,77 @@
+"""Processes of the kill test on Discord: one that answers, and one that listens at the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiosqlite  # noqa: F401  # these are imported when they are first needed: in every process that is forked, unless it was done before
+import asyncpg  # noqa: F401
+import discord  # noqa: F401
+import sqlalchemy.dialects.postgresql.asyncpg
+import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401
+
+from bot.bootstrap import Frontdesk
+from bot.bootstrap_discord import discord_of
+from bot.discord.adapter import DiscordAdapter
+from bot.discord.parts import DiscordParts
+from bot.settings import Settings
+from core.delivery import courier, worker
+from core.delivery.courier import Courier
+from core.delivery.crew import Bell
+from core.delivery.worker import Worker
+from core.ports import ChatAdapter, Delivery
+from core.storage.database import Database
+from tests.bench.delivery_worker import LEASE_SECONDS, Echo
+from tests.bench.slack_worker import Aloud, NoArticles
+from tests.servers.discord import pointed_at
+
+
+class Forgetful:
+    """`ChatAdapter` of Discord that sends again without looking whether the first attempt arrived."""
+
+    platform = DiscordAdapter.platform
+
+    def __init__(self, adapter: DiscordAdapter) -> None:
+        self.send, self.preview = adapter.send, adapter.preview
+
+    async def find(self, delivery: Delivery) -> str | None:
+        return None
+
+
+def work(database_url: str, settings: Settings, url: str, previews: bool, broken: str) -> None:
+    """Answer until killed."""
+    asyncio.run(_work(database_url, settings, url, previews, broken))
+
+
+def listen(database_url: str, settings: Settings, url: str) -> None:
+    """Take what the gateway tells until killed."""
+    asyncio.run(_listen(database_url, settings, url))
+
+
+async def _work(database_url: str, settings: Settings, url: str, previews: bool, broken: str) -> None:
+    worker_terms = worker.Terms(lease=LEASE_SECONDS, renew=LEASE_SECONDS / 4, max_attempts=1000, at_once=8)
+    courier_terms = courier.Terms(lease=LEASE_SECONDS, call=LEASE_SECONDS / 3, max_attempts=1000, at_once=8, longest_delay=1)
+    accepted, finished = Bell(), Bell()
+    async with _discord(database_url, settings, url) as (graph, parts), asyncio.TaskGroup() as tasks:
+        adapter: ChatAdapter = Forgetful(parts.adapter) if broken == "look" else parts.adapter
+        dialogue = Aloud() if previews else Echo()
+        answering = Worker(graph.inbox, graph.conversation_log, dialogue, adapter.preview, accepted, finished, worker_terms)
+        tasks.create_task(answering.run())
+        tasks.create_task(Courier(graph.outbox, {adapter.platform: adapter}, finished, courier_terms).run())
+
+
+async def _listen(database_url: str, settings: Settings, url: str) -> None:
+    async with _discord(database_url, settings, url) as (_, parts):
+        await parts.gateway.run()
+
+
+@asynccontextmanager
+async def _discord(database_url: str, settings: Settings, url: str) -> AsyncIterator[tuple[Frontdesk, DiscordParts]]:
+    logging.basicConfig(level=logging.ERROR)  # what faults cause is told as warnings, hundreds of them
+    graph = Frontdesk(settings, Database(database_url), lambda said: None)
+    with pointed_at(url):
+        async with discord_of(graph, NoArticles(), 0.05, 0.0) as parts:  # type: ignore[arg-type]
+            yield graph, parts

@@ -1,0 +1,126 @@
+"""One behaviour: each scenario runs in Slack and in Discord, with the same rows in SQL at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from core.presence import Mode
+from core.storage.database import Database
+from tests.scenarios.surfaces import BOB, OPEN, Opened, Surface
+
+REFUNDS, PARCELS = "how long does a refund take?", "how long does a parcel take?"
+REFUND, PARCEL = "Refunds take 14 days.", "A parcel takes 3 days."
+
+
+@pytest.fixture(params=list(OPEN))
+async def open_surface(request: pytest.FixtureRequest, open_database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[Opened]:
+    async with AsyncExitStack() as stack:
+
+        async def opened(**more: Any) -> Surface:
+            surface: Surface = await stack.enter_async_context(OPEN[request.param](await open_database("sqlite"), **more))
+            return surface
+
+        yield opened
+
+
+@pytest.fixture
+async def chat(open_surface: Opened) -> Surface:
+    return await open_surface()
+
+
+async def rows(chat: Surface) -> list[tuple[str, str, str]]:
+    """What was asked and what the bot made of it."""
+    return [(turn["question"], turn["decision"], turn["reason"]) for turn in await chat.desk.turns()]
+
+
+async def test_a_mention_is_answered_below_it_and_a_follow_up_needs_none(chat: Surface) -> None:
+    root = await chat.ask(PARCELS)
+    await chat.desk.quiet()
+    await chat.say("and a refund?", below=root)
+    await chat.desk.quiet()
+    parcel, refund = chat.said(root)
+    assert (PARCEL in parcel, REFUND in refund) == (True, True)
+    assert await rows(chat) == [(PARCELS, "answer", "composed"), ("and a refund?", "direct", "confident")]
+
+
+async def test_what_nobody_asked_the_bot_is_none_of_its_business(chat: Surface) -> None:
+    await chat.say(REFUNDS)
+    root = await chat.ask(REFUNDS)
+    await chat.desk.quiet()
+    await chat.say(PARCELS, BOB, below=root)  # staff here; whoever has not asked is not answered either
+    await chat.desk.quiet()
+    assert len(chat.said(root)) == 1
+
+
+async def test_a_direct_message_is_answered_there(chat: Surface) -> None:
+    await chat.direct(REFUNDS)
+    await chat.desk.quiet()
+    (answer,) = chat.said_directly()
+    assert REFUND in answer
+    assert await rows(chat) == [(REFUNDS, "direct", "confident")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "spoken"), [(Mode.OFF, 0, 0), (Mode.MENTION, 1, 0), (Mode.THREAD, 1, 0), (Mode.CONFIDENT, 1, 1), (Mode.DRAFT, 0, 0)]
+)
+async def test_the_mode_of_a_channel_says_where_the_bot_speaks(chat: Surface, mode: Mode, asked: int, spoken: int) -> None:
+    await chat.set_mode(mode)
+    to_bot = await chat.ask(REFUNDS)
+    to_all = await chat.say(REFUNDS)
+    await chat.desk.quiet()
+    assert (len(chat.said(to_bot)), len(chat.said(to_all))) == (asked, spoken)
+    assert len(chat.said_to_staff()) == (2 if mode is Mode.DRAFT else 0)
+
+
+async def test_it_is_silent_when_it_is_not_sure_and_nobody_asked_it(chat: Surface) -> None:
+    await chat.set_mode(Mode.CONFIDENT)
+    root = await chat.say("who won the match yesterday?")
+    await chat.desk.quiet()
+    assert chat.said(root) == []
+
+
+async def test_whoever_wants_a_person_gets_one_and_the_bot_is_silent_while_staff_talk(chat: Surface) -> None:
+    root = await chat.ask(REFUNDS)
+    await chat.desk.quiet()
+    await chat.say("I want a person", below=root)
+    await chat.desk.quiet()
+    assert len(chat.said(root)) == 2
+    (alert,) = chat.said_to_staff()
+    assert "waits for a person" in alert
+    await chat.say("Hello, I am Bob.", BOB, below=root)
+    await chat.say(PARCELS, below=root)
+    await chat.desk.quiet()
+    assert len(chat.said(root)) == 2
+    assert [(decision, reason) for _, decision, reason in await rows(chat)] == [
+        ("direct", "confident"), ("handoff", "asked_for_person"), ("silent", "with_person"), ("silent", "with_person")
+    ]  # fmt: skip
+
+
+async def test_an_edit_while_the_answer_is_written_begins_it_anew(open_surface: Opened) -> None:
+    gate = asyncio.Event()
+    chat = await open_surface(gate=gate)
+    root = await chat.ask(PARCELS)
+    await chat.desk.writer.began.wait()
+    await chat.edit(root, REFUNDS)
+    gate.set()
+    await chat.desk.quiet()
+    (answer,) = chat.said(root)
+    assert REFUND in answer
+    assert await rows(chat) == [(REFUNDS, "direct", "confident")]
+
+
+async def test_a_question_that_is_taken_back_has_no_answer(open_surface: Opened) -> None:
+    gate = asyncio.Event()
+    chat = await open_surface(gate=gate)
+    root = await chat.ask(PARCELS)
+    await chat.desk.writer.began.wait()
+    await chat.remove(root)
+    gate.set()
+    await chat.desk.quiet()
+    assert chat.said(root) == []
+    assert await rows(chat) == []
