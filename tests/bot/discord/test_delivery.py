@@ -9,9 +9,17 @@ import pytest
 from core.domain import Passage
 from tests.bot.discord.conftest import OpenOffice
 from tests.bot.discord.office import PARCELS, REFUNDS, Office
+from tests.servers.discord import DiscordPlatform
 from tests.servers.discord_state import ANN, HELP, Can
 
 LONG = "\n\n".join(f"Paragraph {number} of the story. " + "It goes on and on. " * 20 for number in range(12))
+
+
+def forget_nonces(platform: DiscordPlatform) -> None:
+    """Time goes by, after which Discord neither knows nor shows them."""
+    platform.nonces.clear()
+    for message in platform.by_bot():
+        message.nonce = None
 
 
 @pytest.fixture
@@ -27,27 +35,32 @@ async def test_a_reply_whose_fate_is_unknown_stands_there_once(desk: Office, kin
     assert await desk.graph.outbox.dead() == 0
 
 
-async def test_what_arrived_is_found_also_when_discord_has_forgotten_its_nonce(open_office: OpenOffice) -> None:
-    desk = await open_office({"nonce_seconds": 0.0})
+async def test_what_arrived_is_found_also_when_discord_has_forgotten_its_nonce(desk: Office) -> None:
     desk.discord.fail("create_message", "reset_after_accept")
-    asked = await desk.ask(ANN, REFUNDS)
+    with desk.discord.hold("create_message", after=True) as gate:
+        asked = await desk.discord.say(ANN, HELP, REFUNDS, mention=True)
+        await desk.discord.until(lambda: gate.waiting)
+        forget_nonces(desk.discord)
+    await desk.quiet()
     assert len(desk.texts(asked.id)) == 1
     assert len(desk.discord.of("create_message")) == 1
 
 
-@pytest.mark.parametrize("nonce_seconds", [300.0, 0.0])
-async def test_of_a_long_reply_only_the_missing_parts_are_sent_again(open_office: OpenOffice, nonce_seconds: float) -> None:
-    story = {"story": (Passage("story", "story", "Tell me the story", LONG), 0.95)}
-    desk = await open_office({"nonce_seconds": nonce_seconds}, articles=story)
-    with desk.discord.hold("create_message") as gate:
+@pytest.mark.parametrize("forgets", [False, True])
+async def test_of_a_long_reply_only_the_missing_parts_are_sent_again(open_office: OpenOffice, forgets: bool) -> None:
+    desk = await open_office(articles={"story": (Passage("story", "story", "Tell me the story", LONG), 0.95)})
+    with desk.discord.hold("create_message", after=True) as gate:
         asked = await desk.discord.say(ANN, HELP, "tell me the story", mention=True)
         await desk.discord.until(lambda: gate.waiting)
-    await desk.discord.until(lambda: desk.texts(asked.id))
-    desk.discord.fail("create_message", "reset_after_accept")
+        desk.discord.fail("create_message", "reset_after_accept")
+    with desk.discord.hold("create_message", after=True) as gate:
+        await desk.discord.until(lambda: gate.waiting)
+        if forgets:
+            forget_nonces(desk.discord)
     await desk.quiet()
     said = desk.texts(asked.id)
     assert len(said) >= 3
-    assert len(set(said)) == len(said)
+    assert len(set(said)) == len(said) == len(desk.discord.of("create_message"))
     assert "Paragraph 11" in said[-1]
 
 
