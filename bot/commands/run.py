@@ -51,7 +51,7 @@ async def _run(settings: Settings, roles: frozenset[str]) -> None:
 
 def known(group: ExceptionGroup) -> Exception:
     """Return the error with a text for the operator, if one part of the process ended with such a one; else everything."""
-    found = group.subgroup(FrontdeskError)
+    found: Exception | None = group.subgroup(FrontdeskError)
     while isinstance(found, ExceptionGroup):
         found = found.exceptions[0]
     return found or group
