@@ -11,12 +11,13 @@ import discord
 import pytest
 
 from bot.discord.events import Me, Place, deleted, edited, heard, order_key, snowflake_at, time_of
+from core.domain import Address
 from core.presence import Heard
 from core.text import FILE, IMAGE, VOICE_CLIP
 from tests.servers import discord_wire as wire
 from tests.servers.discord import DiscordPlatform
 from tests.servers.discord_client import Bot
-from tests.servers.discord_state import ANN, BOB, BOT, BOT_ROLE, GUILD, HELP, STAFF, Message
+from tests.servers.discord_state import ANN, BOB, BOT, BOT_ROLE, GUILD, HELP, OLIVE, STAFF, Message
 
 ME = Me(BOT, frozenset({BOT_ROLE}))
 CHANNEL = Place(GUILD, HELP)
@@ -50,13 +51,13 @@ async def there() -> Wire:
         (f"<@{BOT}> refund?", "refund?", True, False),
         (f"<@!{BOT}>: refund?", "refund?", True, False),
         (f"<@&{BOT_ROLE}> refund?", "refund?", True, False),
-        (f"please <@{BOT}>, refund?", "please, refund?", True, False),
+        (f"please <@{BOT}>, refund?", "please refund?", True, False),
         (f"<@{BOT}>", "", True, False),
         (f"<@{BOB}> refund?", "@Bob refund?", False, True),
         (f"<@&{STAFF}> refund?", "@group refund?", False, True),
         (f"<@{BOT}> and <@{BOB}> refund?", "and @Bob refund?", True, False),
-        ("@everyone refund?", "@everyone refund?", False, True),
-        (f"see <#{HELP}> <:wave:123> </ask:123> a@here.example", "see #channel :wave: /ask a@here.example", False, True),
+        ("@everyone refund?", "@everyone refund?", False, False),
+        (f"see <#{HELP}> <:wave:123> </ask:123> a@here.example", "see #channel :wave: /ask a@here.example", False, False),
         ("refund?", "refund?", False, False),
         ("a < b > c <@> <@x>", "a < b > c <@> <@x>", False, False),
     ],
@@ -98,12 +99,8 @@ async def test_where_a_message_stands_says_how_it_came(there: Wire) -> None:
     direct = came(Place(None, 7))
     assert (direct.direct, direct.message.address.workspace_id, direct.message.address.thread_id) == (True, "dm", "7")
     thread = came(Place(GUILD, HELP, 8))
-    assert (thread.in_thread, thread.opens, thread.message.address.channel_id, thread.message.address.thread_id) == (
-        True,
-        False,
-        str(HELP),
-        "8",
-    )
+    assert (thread.in_thread, thread.opens) == (True, False)
+    assert thread.message.address == Address("discord", str(GUILD), str(HELP), "8")
     post = came(Place(GUILD, HELP, said.id, is_forum=True))
     assert (post.in_thread, post.opens) == (False, True)
     assert came(Place(GUILD, HELP, 8, is_forum=True)).in_thread
@@ -139,6 +136,13 @@ async def test_whom_a_reply_answers_is_whom_it_speaks_to(there: Wire, answers: i
     found = await there.hears("refund?", reply_to=before.id, ping=ping)
     assert found is not None
     assert (found.mentioned, found.to_others) == (mentioned, to_others)
+
+
+async def test_a_call_to_everybody_is_to_others(there: Wire) -> None:
+    said = await there.platform.say(OLIVE, HELP, "@everyone refund?")
+    found = heard(there.message(said), CHANNEL, ME)
+    assert found is not None
+    assert found.to_others
 
 
 async def test_the_bot_others_webhooks_and_the_system_are_not_heard(there: Wire) -> None:
