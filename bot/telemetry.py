@@ -29,6 +29,7 @@ _NOISY = {
     "slack_bolt",  # at DEBUG these write what customers said
     "slack_sdk",
     "aiohttp",
+    "discord",
 }
 
 

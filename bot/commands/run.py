@@ -11,6 +11,7 @@ from bot.lifecycle import ROLES, serve
 from bot.settings import Settings, read
 from bot.telemetry import configure_logging
 from bot.terminal import report
+from core.errors import FrontdeskError
 
 
 def _parts(_context: click.Context, _parameter: click.Parameter, value: str) -> frozenset[str]:
@@ -41,5 +42,16 @@ def command(port: int | None, only: frozenset[str]) -> None:
 
 
 async def _run(settings: Settings, roles: frozenset[str]) -> None:
-    async with frontdesk(settings, report) as graph:
-        await serve(graph, roles)
+    try:
+        async with frontdesk(settings, report) as graph:
+            await serve(graph, roles)
+    except ExceptionGroup as group:
+        raise known(group) from group
+
+
+def known(group: ExceptionGroup) -> Exception:
+    """Return the error with a text for the operator, if one part of the process ended with such a one; else everything."""
+    found: Exception | None = group.subgroup(FrontdeskError)
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found or group

@@ -35,6 +35,7 @@ class FrontdeskClient(discord.AutoShardedClient):
 
     def __init__(self, message_content: bool, ready_seconds: float = 2.0, identify_seconds: float = 5.0) -> None:
         """`ready_seconds` without another guild end the beginning; `identify_seconds` lie between two sessions, as Discord asks."""
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody speaks here
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=message_content)
         super().__init__(
             intents=intents,

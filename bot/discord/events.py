@@ -129,7 +129,7 @@ def _names_bot(message: discord.Message, me: Me) -> bool:
 
 def _speaks_to_others(message: discord.Message, me: Me) -> bool:
     answered = _answered(message)
-    return bool(message.mentions) or (answered is not None and answered not in (message.author.id, me.user_id))
+    return bool(message.mentions) or message.mention_everyone or (answered is not None and answered not in (message.author.id, me.user_id))
 
 
 def _wordless(message: discord.Message) -> str:

@@ -80,7 +80,7 @@ class LivePreviews:
         shown = self._shown.get(message.address)
         if shown is None or shown.attempt != attempt:
             shown = self._begin_anew(message, attempt)
-        shown.text += text
+        shown.text += f"{text} " if text else ""
         if shown.text and (shown.showing is None or shown.showing.done()):  # else the one under way, or the next piece, brings it along
             shown.showing = self._beside(self._bring_up_to_date(shown))
 

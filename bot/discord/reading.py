@@ -9,7 +9,6 @@ from typing import NamedTuple
 from bot.mention import MARK, without_mention
 
 _TOKEN = re.compile(r"<(@!?|@&|#)(\d{1,20})>|<a?(:\w{1,40}:)\d{1,20}>|<(/[^<>\n:]{1,100}):\d{1,20}>")
-_LOUD = re.compile(r"@(?:everyone|here)\b")
 _MAX_READ = 4000  # of a message without Nitro 2,000
 _MAX_TOKENS = 50  # more mentions than a person types say no more than these
 
@@ -39,9 +38,8 @@ def read(text: str, bot_ids: frozenset[int], names: Mapping[int, str]) -> Read:
         to_others = to_others or found[1] != "#"
         return _named(found[1], names.get(target, "")) if shown <= _MAX_TOKENS else "…"
 
-    given = text[:_MAX_READ].replace(MARK, "")
-    words = without_mention(_TOKEN.sub(in_words, given)).strip()
-    return Read(words, to_bot, to_others or _LOUD.search(given) is not None)
+    words = without_mention(_TOKEN.sub(in_words, text[:_MAX_READ].replace(MARK, ""))).strip()
+    return Read(words, to_bot, to_others)
 
 
 def _named(kind: str, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from core.corrections import Correction, CorrectionDraft
 from core.domain import Action, Address, Decision, utc_now
 from core.drafts import words_of
 from core.feedback import Feedback
+from core.positions import Position
 from core.presence import Channel, Mode
 from core.previews import Preview
 from core.review import TurnRecord
@@ -163,6 +164,26 @@ class MemoryDrafts:
         self._said.add(key)
         self.queued.append(Queued(address, Action.NOTICE, words))
         return True
+
+
+class MemoryPositions:
+    """`Positions` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._positions: dict[tuple[str, str], Position] = {}
+
+    async def all(self, platform: str, limit: int) -> Mapping[str, Position]:
+        """See `Positions.all`."""
+        mine = {channel_id: position for (of, channel_id), position in self._positions.items() if of == platform}
+        newest_first = sorted(mine.items(), key=lambda one: one[1].message_id, reverse=True)
+        return dict(newest_first[:limit])
+
+    async def advance(self, platform: str, by_channel: Mapping[str, Position]) -> None:
+        """See `Positions.advance`."""
+        for channel_id, position in by_channel.items():
+            before = self._positions.get((platform, channel_id))
+            if before is None or before.message_id < position.message_id:
+                self._positions[platform, channel_id] = position
 
 
 class MemoryPreviews:

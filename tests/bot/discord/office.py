@@ -93,9 +93,10 @@ async def office(
     gate: asyncio.Event | None = None,
     articles: dict[str, tuple[Passage, float]] | None = None,
     pieces: tuple[str, str] = Writer.pieces,
+    is_open: bool = True,
     **more: Any,
 ) -> AsyncIterator[Office]:
-    """Serve the local Discord until the block ends; `more` are settings of Discord."""
+    """Serve the local Discord until the block ends, unless it is not open; `more` are settings of Discord."""
     settings = Settings(discord=Discord(**{"bot_token": server.token, "message_content": True, **more}))
     graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(articles or dict(ARTICLES)), Writer(gate, pieces)
     engine = Engine(shelf, AsksForPerson(), writer, ExtractiveGenerator())  # type: ignore[arg-type]
@@ -104,6 +105,11 @@ async def office(
         parts = await stack.enter_async_context(discord_of(graph, shelf, 0.05, 0.0))  # type: ignore[arg-type]
         adapters = {"discord": parts.adapter}
         running = [graph.worker(engine, adapters).run(), graph.courier(adapters).run(), parts.gateway.run()]
+        if not is_open:
+            for one in running:
+                one.close()
+            yield Office(server, graph, parts, writer, shelf)
+            return
         tasks = [asyncio.create_task(one) for one in running]
         try:
             async with asyncio.timeout(20):

@@ -1,0 +1,134 @@
+"""Every question on Discord has one answer whatever breaks on the way out; and what is taken back is not answered."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from core.domain import Passage
+from tests.bot.discord.conftest import OpenOffice
+from tests.bot.discord.office import PARCELS, REFUNDS, Office
+from tests.servers.discord import DiscordPlatform
+from tests.servers.discord_state import ANN, HELP, Can
+
+LONG = "\n\n".join(f"Paragraph {number} of the story. " + "It goes on and on. " * 20 for number in range(12))
+
+
+def forget_nonces(platform: DiscordPlatform) -> None:
+    """Time goes by, after which Discord neither knows nor shows them."""
+    platform.nonces.clear()
+    for message in platform.by_bot():
+        message.nonce = None
+
+
+@pytest.fixture
+async def desk(open_office: OpenOffice) -> Office:
+    return await open_office()
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after_accept", "502_before", "502_after_accept", "503_after_accept", "429"])
+async def test_a_reply_whose_fate_is_unknown_stands_there_once(desk: Office, kind: str) -> None:
+    desk.discord.fail("create_message", kind)
+    asked = await desk.ask(ANN, REFUNDS)
+    assert len(desk.texts(asked.id)) == 1
+    assert await desk.graph.outbox.dead() == 0
+
+
+async def test_what_arrived_is_found_also_when_discord_has_forgotten_its_nonce(desk: Office) -> None:
+    desk.discord.fail("create_message", "reset_after_accept")
+    with desk.discord.hold("create_message", after=True) as gate:
+        asked = await desk.discord.say(ANN, HELP, REFUNDS, mention=True)
+        await desk.discord.until(lambda: gate.waiting)
+        forget_nonces(desk.discord)
+    await desk.quiet()
+    assert len(desk.texts(asked.id)) == 1
+    assert len(desk.discord.of("create_message")) == 1
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+async def test_of_a_long_reply_only_the_missing_parts_are_sent_again(open_office: OpenOffice, forgets: bool) -> None:
+    desk = await open_office(articles={"story": (Passage("story", "story", "Tell me the story", LONG), 0.95)})
+    with desk.discord.hold("create_message", after=True) as gate:
+        asked = await desk.discord.say(ANN, HELP, "tell me the story", mention=True)
+        await desk.discord.until(lambda: gate.waiting)
+        desk.discord.fail("create_message", "reset_after_accept")
+    with desk.discord.hold("create_message", after=True) as gate:
+        await desk.discord.until(lambda: gate.waiting)
+        if forgets:
+            forget_nonces(desk.discord)
+    await desk.quiet()
+    said = desk.texts(asked.id)
+    assert len(said) >= 3
+    assert len(set(said)) == len(said) == len(desk.discord.of("create_message"))
+    assert "Paragraph 11" in said[-1]
+
+
+async def test_a_thread_that_somebody_has_made_meanwhile_is_taken(desk: Office) -> None:
+    with desk.discord.hold("thread_of_message") as gate:
+        asked = await desk.discord.say(ANN, HELP, REFUNDS, mention=True)
+        await desk.discord.until(lambda: gate.waiting)
+        await desk.discord.start_thread(ANN, asked.id, "mine")
+    await desk.quiet()
+    assert len(desk.texts(asked.id)) == 1
+
+
+async def test_where_no_thread_may_be_made_the_answer_is_a_reply_in_the_channel(desk: Office) -> None:
+    await desk.discord.deny(HELP, Can.CREATE_PUBLIC_THREADS)
+    desk.discord.fail("create_message", "reset_after_accept")
+    for _ in range(2):
+        await desk.ask(ANN, REFUNDS)
+    first, second = desk.discord.by_bot(HELP)
+    assert first.reference != second.reference
+    assert None not in (first.reference, second.reference)
+    assert desk.discord.invalid == 1, "what is refused is not asked for again at once"
+
+
+async def test_a_reply_that_is_refused_for_good_is_given_up(desk: Office) -> None:
+    await desk.discord.deny(HELP, Can.CREATE_PUBLIC_THREADS, Can.SEND_MESSAGES)
+    await desk.ask(ANN, REFUNDS)
+    assert await desk.graph.outbox.dead() == 1
+    assert desk.discord.by_bot() == []
+
+
+async def test_a_ban_is_waited_for_and_not_asked_into(desk: Office) -> None:
+    desk.discord.fail("create_message", "cloudflare")
+    await desk.discord.say(ANN, HELP, REFUNDS, mention=True)
+    await desk.discord.until(lambda: desk.discord.of("create_message"))
+    assert desk.discord.of("create_message")[0].outcome == "cloudflare"
+    assert (await desk.graph.outbox.dead(), desk.discord.by_bot()) == (0, [])
+
+
+async def test_a_question_that_is_changed_before_it_is_answered_is_answered_as_it_is_now(open_office: OpenOffice) -> None:
+    gate = asyncio.Event()
+    desk = await open_office(gate=gate)
+    asked = await desk.discord.say(ANN, HELP, PARCELS, mention=True)
+    await desk.writer.began.wait()
+    await desk.discord.unfurl(asked)
+    await desk.discord.edit(asked, f"<@{desk.discord.bot}> {REFUNDS}")
+    await desk.heard()
+    gate.set()
+    await desk.quiet()
+    (answer,) = desk.texts(asked.id)
+    assert "Refunds take 14 days." in answer
+    assert len(await desk.turns()) == 1
+
+
+async def test_a_question_that_is_deleted_is_not_answered_and_forgotten(open_office: OpenOffice) -> None:
+    gate = asyncio.Event()
+    desk = await open_office(gate=gate)
+    asked = await desk.discord.say(ANN, HELP, PARCELS, mention=True)
+    await desk.writer.began.wait()
+    await desk.discord.remove(asked)
+    await desk.heard()
+    gate.set()
+    await desk.quiet()
+    assert desk.discord.by_bot() == []
+    assert PARCELS not in str(await desk.turns())
+
+
+async def test_a_preview_of_a_link_is_no_edit(desk: Office) -> None:
+    asked = await desk.ask(ANN, REFUNDS)
+    await desk.discord.unfurl(asked)
+    await desk.quiet()
+    assert len(await desk.turns()) == 1

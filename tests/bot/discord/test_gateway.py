@@ -1,0 +1,149 @@
+"""What happens when the gateway goes: nothing is lost, nothing is answered twice, and what cannot work ends with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bot.commands.run import known
+from core.domain import utc_now
+from core.errors import SettingsError
+from core.storage.database import Database
+from tests.bot.discord.conftest import OpenOffice
+from tests.bot.discord.office import PARCELS, REFUNDS, Office, office
+from tests.servers.discord import DiscordPlatform
+from tests.servers.discord_state import ANN, BOB, FORUM, HELP
+
+Open = Callable[[str], Awaitable[Database]]
+
+
+async def served(desk: Office) -> None:
+    """The first question, so that the bot has a past."""
+    await desk.ask(ANN, REFUNDS)
+    await desk.parts.gateway.backfill.write()
+
+
+@pytest.mark.parametrize("how", ["drop", "reconnect"])
+async def test_a_session_that_is_resumed_while_an_answer_is_written_loses_nothing(open_office: OpenOffice, how: str) -> None:
+    gate = asyncio.Event()
+    desk = await open_office(gate=gate)
+    first = await desk.discord.say(ANN, HELP, PARCELS, mention=True)
+    await desk.writer.began.wait()
+    with desk.discord.hold_gateway():
+        await getattr(desk.discord, how)()
+        await desk.discord.until(lambda: not desk.discord.connected)
+        second = await desk.discord.say(BOB, HELP, REFUNDS, mention=True)
+    gate.set()
+    await desk.discord.until(lambda: desk.discord.resumes, 20)
+    await desk.discord.until(lambda: desk.texts(first.id) and desk.texts(second.id), 20)
+    await desk.quiet()
+    assert [len(desk.texts(one.id)) for one in (first, second)] == [1, 1]
+
+
+@pytest.mark.parametrize("close", [True, False])
+async def test_what_was_said_while_no_session_lived_is_read_afterwards(open_office: OpenOffice, close: bool) -> None:
+    desk = await open_office()
+    await served(desk)
+    with desk.discord.hold_gateway():
+        await (desk.discord.close(4009) if close else desk.discord.invalidate())
+        await desk.discord.until(lambda: not desk.discord.connected)
+        for one in list(desk.discord.sessions):
+            del desk.discord.sessions[one]
+        missed = await desk.discord.say(BOB, HELP, REFUNDS, mention=True)
+        post = await desk.discord.post(ANN, FORUM, "Parcel", PARCELS)
+    await desk.discord.until(lambda: desk.texts(missed.id) and desk.texts(post.channel), 20)
+    await desk.quiet()
+    assert [len(desk.texts(one)) for one in (missed.id, post.channel)] == [1, 1]
+
+
+async def test_what_was_said_between_two_processes_is_answered_once_by_the_next(open_database: Open) -> None:
+    database = await open_database("sqlite")
+    async with DiscordPlatform() as server:
+        async with office(database, server) as desk:
+            first = await desk.ask(ANN, REFUNDS)
+            await desk.discord.direct(ANN, REFUNDS)
+            await desk.quiet()
+        missed = await server.say(BOB, HELP, REFUNDS, mention=True)
+        await server.say(ANN, first.id, PARCELS)
+        direct = await server.direct(ANN, "how long does a parcel take now?")
+        post = await server.post(BOB, FORUM, "Parcel", PARCELS)
+        others = await server.say(BOB, HELP, REFUNDS)
+        async with office(database, server) as desk, office(database, server):
+            await desk.discord.until(lambda: len(desk.discord.by_bot()) >= 6, 20)
+            await desk.quiet()
+            counts = [len(desk.texts(one)) for one in (first.id, missed.id, direct.channel, post.channel, others.id)]
+            assert counts == [2, 1, 2, 1, 0]
+            assert len(await desk.turns()) == 6
+
+
+async def test_at_the_first_start_what_was_said_before_is_left_alone(open_database: Open) -> None:
+    async with DiscordPlatform() as server:
+        await server.say(BOB, HELP, REFUNDS, mention=True)
+        async with office(await open_database("sqlite"), server) as desk:
+            await desk.ask(ANN, REFUNDS)
+            assert len(desk.discord.by_bot()) == 1
+
+
+async def test_what_was_said_too_long_ago_is_not_answered_any_more(open_database: Open) -> None:
+    database = await open_database("sqlite")
+    began = utc_now().timestamp()
+    async with DiscordPlatform(clock=lambda: began - 4000) as server:
+        async with office(database, server) as desk:
+            await served(desk)
+        await server.say(BOB, HELP, REFUNDS, mention=True)
+        server.clock = lambda: began
+        async with office(database, server) as desk:
+            await desk.ask(ANN, PARCELS)
+            assert len(await desk.turns()) == 2
+
+
+async def test_a_message_that_cannot_be_stored_now_is_stored_later(open_office: OpenOffice) -> None:
+    desk = await open_office()
+    accept, failures = desk.graph.inbox.accept, iter(range(2))
+
+    async def fails_twice(*given: object) -> bool:
+        if next(failures, None) is not None:
+            raise OSError("the disk is full")
+        return await accept(*given)  # type: ignore[arg-type]
+
+    desk.graph.inbox.accept = fails_twice  # type: ignore[method-assign]
+    asked = await desk.ask(ANN, REFUNDS)
+    assert len(desk.texts(asked.id)) == 1
+
+
+async def test_a_wrong_token_ends_with_a_reason(open_database: Open) -> None:
+    async with DiscordPlatform() as server:
+        with pytest.raises(SettingsError, match=r"discord\.bot_token"):
+            await ended(await open_database("sqlite"), server, bot_token="other")
+        assert server.invalid == 1
+
+
+async def test_intents_that_are_not_granted_end_with_a_reason_and_are_not_needed(open_database: Open) -> None:
+    database = await open_database("sqlite")
+    async with DiscordPlatform(privileged_content=False) as server:
+        with pytest.raises(SettingsError, match="Message Content Intent"):
+            await ended(database, server, message_content=True)
+        assert len(server.identifies) == 1
+        async with office(database, server, message_content=False) as desk:
+            asked = await desk.ask(ANN, REFUNDS)
+            await desk.discord.say(ANN, asked.id, PARCELS)
+            await desk.quiet()
+            assert len(desk.texts(asked.id)) == 1, "what is not shown cannot be answered"
+            await desk.discord.direct(ANN, REFUNDS)
+            await desk.quiet()
+            assert len(desk.discord.by_bot()) == 2
+
+
+async def ended(database: Database, server: DiscordPlatform, **settings: object) -> None:
+    """Run the way in until it ends by itself."""
+    async with office(database, server, is_open=False, **settings) as desk, asyncio.timeout(20):
+        await desk.parts.gateway.run()
+
+
+def test_what_ends_a_part_of_the_process_is_told_in_a_line() -> None:
+    cause = SettingsError("no token")
+    assert known(ExceptionGroup("parts", [OSError(), ExceptionGroup("part", [cause])])) is cause
+    other = ExceptionGroup("parts", [OSError()])
+    assert known(other) is other
