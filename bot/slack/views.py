@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from bot.layout import Run, run_text
+from bot.parting import cut
 from bot.slack.kit import (
     MAX_METADATA,
     MAX_TITLE,
@@ -21,8 +23,8 @@ from bot.slack.kit import (
     section,
     text_input,
 )  # fmt: skip
-from bot.slack.mrkdwn import Run, is_web, link, run_text
-from bot.slack.sections import fit, shorten
+from bot.slack.mrkdwn import MRKDWN, is_live, link
+from bot.slack.sections import fit
 from core import markup
 from core.domain import Passage
 from core.text import clean
@@ -133,7 +135,7 @@ def _privacy(kept_days: int) -> list[Block]:
 
 
 def _asked_row(asked: Asked) -> Block:
-    there = f" · {link(asked.permalink, 'open')}" if is_web(asked.permalink) else ""
+    there = f" · {link(asked.permalink, 'open')}" if is_live(asked.permalink) else ""
     return section(f"{quotation(asked.question, 300)}\n{fit(asked.state, 100)}{there}")
 
 
@@ -141,8 +143,8 @@ def _shown(passages: Sequence[Passage]) -> list[Block]:
     """Return passages to read, each with links only to the addresses written in it."""
     blocks: list[Block] = []
     for passage in passages[:_MAX_PASSAGES]:
-        url = passage.url if passage.url and is_web(passage.url) else ""
-        title = run_text(Run(shorten(clean(passage.title), _MAX_PASSAGE_TITLE) or passage.passage_id, bold=True, url=url))
+        url = passage.url if passage.url and is_live(passage.url) else ""
+        title = run_text(Run(cut(clean(passage.title), _MAX_PASSAGE_TITLE) or passage.passage_id, bold=True, url=url), MRKDWN)
         text = body(passage.text, markup.urls(f"{passage.text} {passage.url or ''}"), _MAX_PASSAGE)
         blocks.append(section(title))
         blocks += [section(part) for part in text.texts]
@@ -157,5 +159,5 @@ def _options(texts: dict[str, str]) -> list[Block]:
 
 def _modal(callback_id: str, title: str, blocks: list[Block], submit: str = "", metadata: str = "") -> View:
     view: View = {"type": "modal", "callback_id": callback_id, "title": plain_text(title, MAX_TITLE), "blocks": blocks}
-    view |= {"close": plain_text("Close" if not submit else "Cancel", MAX_TITLE), "private_metadata": shorten(metadata, MAX_METADATA)}
+    view |= {"close": plain_text("Close" if not submit else "Cancel", MAX_TITLE), "private_metadata": cut(metadata, MAX_METADATA)}
     return view | ({"submit": plain_text(submit, MAX_TITLE)} if submit else {})
