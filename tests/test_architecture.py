@@ -28,6 +28,7 @@ TRESPASSES = {
     "bm25s lives in retrieval.lexical": ("retrieval/ingest.py", "import bm25s"),
     "prometheus_client lives in bot.metrics": ("bot/dispatch.py", "import prometheus_client"),
     "Slack's libraries live in bot.slack": ("bot/dispatch.py", "import slack_sdk"),
+    "Discord's library lives in bot.discord": ("bot/dispatch.py", "import discord"),
     "cryptography lives in core.storage.vault": ("core/storage/previews.py", "import cryptography"),
     "Migrations never import the application": ("migrations/env.py", "import core.domain"),
 }

@@ -1,0 +1,1 @@
+"""Frontdesk in Discord; only this package knows discord.py."""
