@@ -15,6 +15,7 @@ from core.text import clean
 CUT = "The answer was too long and was cut here."
 EMPTY = "(empty)"  # no platform takes a message without any text
 A_DRAFT, WAITS, SEE_MESSAGE = "A draft for you to check", "A customer waits for a person", "see the message"
+NO_SOURCES = "These sources are no longer part of the help articles."
 IN_PRIVATE = "They asked in private, so write to them:"
 _WHY = {
     Reason.ASKED_FOR_PERSON: "They asked for a person.",

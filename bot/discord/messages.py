@@ -54,7 +54,7 @@ def quotation(text: str) -> str:
 def sources(passages: Sequence[Passage]) -> tuple[str, ...]:
     """Return passages to read, each with links only to the addresses written in it, as messages."""
     texts = [text for passage in passages for text in _read_aloud(passage)]
-    return _joined(texts)[:MAX_PARTS] or ("These sources are no longer part of the help articles.",)
+    return _joined(texts)[:MAX_PARTS] or (replies.NO_SOURCES,)
 
 
 def _fit_line(text: str, limit: int) -> str:
