@@ -33,6 +33,7 @@ ABOUT = (
     "Mention me, write to me in private, or use `/ask`: then only you see the answer. "
     "I keep your questions and my answers; `/support privacy` shows or erases them. Answers may be written by an AI."
 )
+_GONE = "I no longer know this command like that. Please reload Discord and try again."
 ERASED = "The text of everything you asked me is erased."
 _CLAIMED = timedelta(minutes=2)  # so long a process that told Discord of its commands, and died, keeps others from it
 
@@ -93,6 +94,7 @@ def add_commands(tree: app_commands.CommandTree[Any], slash: Slash, windows: Win
         await guarded(interaction, slash.privacy(interaction, what))
 
     tree.add_command(support)
+    tree.error(_failed)
     for name, opened in ((CORRECT_ANSWER, windows.correct), (TEACH, windows.teach)):
         menu = app_commands.ContextMenu(name=name, callback=_of_message(opened))
         menu.guild_only = True
@@ -100,6 +102,12 @@ def add_commands(tree: app_commands.CommandTree[Any], slash: Slash, windows: Win
         tree.add_command(menu)
     if home_guild is not None:
         tree.add_command(_admin_group(slash), guild=discord.Object(home_guild))
+
+
+async def _failed(interaction: Interaction, error: app_commands.AppCommandError) -> None:
+    """What comes before a command of ours runs: it belongs to another version, or its options are not as they should be."""
+    logger.info("a command in Discord was not understood: %s", error)
+    await guarded(interaction, say(interaction, _GONE))
 
 
 def _of_message(opened: Callable[[Interaction, discord.Message], Awaitable[None]]) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import discord
@@ -31,6 +32,7 @@ from core.storage.correction_store import SqlCorrectionStore
 from core.storage.database import Database
 from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
+from core.storage.inbox import SqlInbox
 from core.storage.tables import turns
 from core.storage.turn_book import SqlTurnBook
 from core.storage.vault import SqlVault
@@ -95,6 +97,14 @@ class Adapter:
     async def preview(self, message: InboundMessage, attempt: str, text: str | Cue) -> None: ...
 
 
+class Graph(Frontdesk):
+    """Tells staff of Discord who waits for a person."""
+
+    @cached_property
+    def inbox(self) -> SqlInbox:
+        return SqlInbox(self.database, alerts={PLATFORM})
+
+
 @dataclass
 class Counter:
     """What a test looks at."""
@@ -148,7 +158,7 @@ def buttons_of(message: Message) -> list[str]:
 async def counter(database: Database, server: DiscordPlatform) -> AsyncIterator[Counter]:
     """Serve the local Discord until the block ends."""
     server.channels.setdefault(STAFF_ROOM, Channel(STAFF_ROOM, TEXT, "staff", GUILD))
-    graph, shelf, writer = Frontdesk(Settings(), database, lambda said: None), Shelf(), Writer()
+    graph, shelf, writer = Graph(Settings(), database, lambda said: None), Shelf(), Writer()
     engine = Engine(shelf, AsksForPerson(), writer, ExtractiveGenerator())  # type: ignore[arg-type]
     book, vault, audit, channels = SqlTurnBook(database), SqlVault(database, [KEY]), SqlAuditLog(database), SqlChannels(database)
     log, feedback, drafts, corrections = graph.conversation_log, SqlFeedbackLog(database), SqlDrafts(database), SqlCorrectionStore(database)
