@@ -1,1 +1,1 @@
-"""Discord: what it sends becomes values of the core, what the bot says becomes its Markdown."""
+"""Frontdesk in Discord; only this package knows discord.py."""

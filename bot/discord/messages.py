@@ -1,24 +1,98 @@
-"""What the bot says on Discord, as the contents of messages."""
+"""A reply as messages of Discord: for the customer, and for staff. Pure: texts only, what can be pressed is in `buttons`."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
+
+from bot import replies
+from bot.discord.markdown import MARKDOWN, begin, escape, is_live, link
+from bot.layout import Line, Run, line_text
+from bot.parting import cut, fitted, parted, size
+from core import markup
+from core.domain import Passage
 from core.ports import Delivery
+from core.text import clean
 
-_MOST = 2000
+MAX_PART = 1900  # Discord takes 2,000
+MAX_PARTS = 4
+CUT = f"*{replies.CUT}*"
+
+_MAX_READ = 2 * MAX_PART * MAX_PARTS
+_MAX_ORIGIN = 500  # leaves 1,200 for the text beside it, the longest link that a part must hold
+_MAX_QUESTION = 500
+_MAX_TITLE = 100
 
 
-def render(delivery: Delivery, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the contents of the messages of a reply; `texts` are the cited passages'."""
-    text = delivery.reply.text or "(empty)"
-    return tuple(text[start : start + _MOST] for start in range(0, len(text), _MOST))
+def render(delivery: Delivery, texts: Collection[str] = ()) -> tuple[str, ...]:
+    """Return a reply as the customer sees it: 1 to 4 contents of at most 2,000 characters; `texts` are those of its sources."""
+    return _parts(delivery, texts)
 
 
-def draft(delivery: Delivery, question: str, link: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+def draft(delivery: Delivery, question: str, permalink: str = "", texts: Collection[str] = ()) -> tuple[str, ...]:
     """Return a reply for staff to check before the customer gets it."""
-    return (f"**A draft for you to check** {link}\n> {question}"[:_MOST], *render(delivery, texts))
+    return _parts(delivery, texts, f"**{replies.A_DRAFT}**{_to_message(permalink)}\n{quotation(question)}")
 
 
-def alert(delivery: Delivery, question: str, link: str, asker: str = "") -> tuple[str, ...]:
-    """Return the news for staff that a customer waits for a person; `asker` is their id where staff cannot see the conversation."""
-    told = f"\nThey asked in private, so write to them: <@{asker}>" if asker else ""
-    return (f"**A customer waits for a person** {link}{told}\n> {question}"[:_MOST],)
+def shared(delivery: Delivery, question: str, texts: Collection[str] = ()) -> tuple[str, ...]:
+    """Return a private answer for everybody in the channel, under its question."""
+    return _parts(delivery, texts, quotation(question))
+
+
+def alert(delivery: Delivery, question: str, permalink: str = "", asker: str = "") -> str:
+    """Return the news for staff that a customer waits for a person; `asker` is their id where staff cannot answer in the conversation."""
+    text = f"**{replies.WAITS}**{_to_message(permalink)}\n{replies.why(delivery.reply)}"
+    if asker.isascii() and asker.isdecimal():
+        text += f"\n{replies.IN_PRIVATE} <@{asker}>"  # shown as a name; it pings nobody, as no message of ours may
+    return f"{text}\n{quotation(question)}"
+
+
+def quotation(text: str) -> str:
+    """Return what somebody wrote, as a quote."""
+    return replies.quotation(text, _MAX_QUESTION, _fit_line)
+
+
+def sources(passages: Sequence[Passage]) -> tuple[str, ...]:
+    """Return passages to read, each with links only to the addresses written in it, as messages."""
+    texts = [text for passage in passages for text in _read_aloud(passage)]
+    return _joined(texts)[:MAX_PARTS] or (replies.NO_SOURCES,)
+
+
+def _fit_line(text: str, limit: int) -> str:
+    return fitted(text, limit, lambda line: begin(escape(line)))
+
+
+def _read_aloud(passage: Passage) -> Iterator[str]:
+    title = Run(cut(" ".join(clean(passage.title).split()), _MAX_TITLE) or passage.passage_id, bold=True)
+    linked = title._replace(url=passage.url) if passage.url and is_live(passage.url) else title
+    yield line_text(Line("", (linked,)), MARKDOWN)
+    allowed = markup.urls(f"{passage.text} {passage.url or ''}")
+    yield from parted(markup.parse(clean(passage.text)[:_MAX_READ], allowed), MARKDOWN, MAX_PART)
+
+
+def _parts(delivery: Delivery, texts: Collection[str], opening: str = "") -> tuple[str, ...]:
+    reply, read = delivery.reply, clean(delivery.reply.text)
+    written = replies.origin(reply, link, _MAX_ORIGIN)
+    origin = f"-# {written}" if written else ""
+    blocks = markup.parse(read[:_MAX_READ], replies.allowed_links(reply, texts))
+    whole = _joined([opening, *parted(blocks, MARKDOWN, MAX_PART), origin])
+    if len(whole) <= MAX_PARTS and len(read) <= _MAX_READ:
+        return whole or (replies.EMPTY,)
+    end = f"{CUT}\n{origin}".rstrip()
+    most = MAX_PART - size(end) - 1
+    *first, last = _joined([opening, *parted(blocks, MARKDOWN, most)], most)[:MAX_PARTS] or (replies.EMPTY,)
+    return (*first, f"{last}\n{end}")
+
+
+def _joined(texts: Sequence[str], limit: int = MAX_PART) -> tuple[str, ...]:
+    """Return texts with neighbours in one message where both fit; a message that shows nothing is none."""
+    joined: list[str] = []
+    for text in (text for text in texts if text.strip()):
+        if joined and size(f"{joined[-1]}\n{text}") <= limit:
+            joined[-1] += f"\n{text}"
+        else:
+            joined.append(text)
+    return tuple(joined)
+
+
+def _to_message(permalink: str) -> str:
+    return f" · {link(permalink, replies.SEE_MESSAGE)}" if is_live(permalink) else ""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 
-from bot.dispatch import Dispatch
+from bot.desk import Desk as AnyDesk
 from bot.slack import blocks, views
 from bot.slack.adapter import PLATFORM
 from bot.slack.client import QUIET
@@ -15,35 +13,20 @@ from bot.slack.interactions import Pressed, Who
 from bot.slack.kit import actions, button, quotation, section
 from bot.slack.people import People
 from bot.slack.workspaces import Workspace
-from core.domain import InboundMessage, Passage, utc_now
+from core.domain import InboundMessage, utc_now
 from core.errors import DeliveryError
 from core.ports import Delivery
-from core.review import TurnBook, TurnRecord
-from core.staff.actions import EXPIRES, NOT_YOURS, THANKS, TOO_LATE, Act, Actions, By, NotAllowedError
-from core.vault import Vault
+from core.review import TurnRecord
+from core.staff.actions import NOT_YOURS, SHARED_BEFORE, Act, By, NotAllowedError
 
 logger = logging.getLogger(__name__)
 
-_SHARED = "This answer is in the channel already."
 _LATE = "That took too long for Slack to open a window. Please press again."
 _SILENCED = "You have taken this conversation over: I stay silent here until it is given back."
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What buttons, commands and windows work with."""
-
-    dispatch: Dispatch
-    actions: Actions
-    turns: TurnBook
-    people: People
-    vault: Vault
-    passage: Callable[[str], Awaitable[Passage | None]]
-
-    async def passages(self, turn: TurnRecord) -> list[Passage]:
-        """The sources of a turn, as they are served now."""
-        found = [await self.passage(citation.passage_id) for citation in turn.reply.citations]
-        return [passage for passage in found if passage is not None]
+class Desk(AnyDesk[People]):
+    """What buttons, commands and windows of Slack work with."""
 
     async def tell(self, workspace: Workspace, pressed: Pressed, text: str) -> None:
         """Say something that only the one who pressed sees; best effort."""
@@ -90,28 +73,18 @@ class Buttons:
         """Return what to tell the one who pressed, empty when they see it themselves."""
         desk = self._desk
         match act:
-            case Act.GOOD:
-                await desk.actions.judge(by, turn, helpful=True)
-                return THANKS
-            case Act.BAD:
-                await desk.actions.judge(by, turn, helpful=False)
-                await desk.open(workspace, pressed, views.feedback_modal(turn.turn_id))
-            case Act.PERSON:
-                await desk.actions.ask_for_person(by, turn, order_key_of(pressed.pressed_at))
             case Act.SOURCES:
                 await desk.open(workspace, pressed, views.sources_modal(await desk.passages(turn)))
+                return ""
             case Act.SHARE:
                 return await self._share(workspace, turn, pressed)
-            case Act.HAND_BACK:
-                await desk.actions.hand_back(by, turn, pressed.pressed_at)
-                return "The conversation is with the bot again."
             case Act.EDIT:
                 await desk.open(workspace, pressed, views.edit_draft_modal(turn.turn_id, turn.reply.text))
-            case Act.SEND:
-                return "Sent to the customer." if await desk.actions.send_draft(by, turn) else TOO_LATE
-            case Act.DISCARD:
-                return "Discarded, nothing is sent." if await desk.actions.discard_draft(by, turn) else TOO_LATE
-        return ""
+                return ""
+        said = await desk.actions.press(by, act, turn, order_key=order_key_of(pressed.pressed_at), press_id=pressed.pressed_at)
+        if act is Act.BAD:
+            await desk.open(workspace, pressed, views.feedback_modal(turn.turn_id))
+        return said
 
     async def took_over(self, workspace: Workspace, message: InboundMessage) -> None:
         """Tell a member of staff who answered in a thread what that means, and how to undo it."""
@@ -127,8 +100,8 @@ class Buttons:
         """Show a private answer to the channel, once; the private one goes, and with it the button."""
         if turn.actor_id != pressed.who.user_id:
             return NOT_YOURS
-        if not await self._shares_first(turn):
-            return _SHARED
+        if not await self._desk.shares_first(PLATFORM, turn):
+            return SHARED_BEFORE
         delivery = Delivery(
             0, "", turn.address, turn.turn_id, turn.reply, f"{turn.turn_id}-share", 1, uncertain=False, asked_at=turn.asked_at
         )
@@ -141,14 +114,6 @@ class Buttons:
         except DeliveryError as error:
             logger.warning("a private answer was perhaps not shared: %s", error)
         return ""
-
-    async def _shares_first(self, turn: TurnRecord) -> bool:
-        """Tell whether nobody has shared this answer: what Slack posts for a response_url cannot be looked up, so it is asked for once."""
-        async with self._desk.vault.locked(f"slack-shared:{turn.turn_id}") as shared:
-            if shared.value is None:
-                await shared.replace(b"shared", utc_now() + EXPIRES)
-                return True
-        return False
 
 
 def by_of(workspace: Workspace, who: Who, channel_id: str = "") -> By:

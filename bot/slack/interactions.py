@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bot.slack import views
+from bot import forms
 from bot.slack.payload import Payload, is_true, part, parts, word
 from bot.slack.reading import readable
 
@@ -12,7 +12,7 @@ ACTIONS = frozenset(
     "feedback_good feedback_bad person sources share draft_send draft_edit draft_discard hand_back ask_example "
     "privacy_export privacy_delete".split()
 )
-SUBMISSIONS = frozenset({views.FEEDBACK, views.CORRECT, views.TEACH, views.EDIT_DRAFT})
+SUBMISSIONS = frozenset({forms.FEEDBACK, forms.CORRECT, forms.TEACH, forms.EDIT_DRAFT})
 SHORTCUTS = frozenset({"correct_answer", "teach_frontdesk"})
 
 

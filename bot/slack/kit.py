@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
+from bot import replies
+from bot.parting import cut
+from bot.replies import EMPTY
 from bot.slack.mrkdwn import link
-from bot.slack.sections import Sections, fit, sections, shorten, size
+from bot.slack.sections import Sections, fit, sections
 from core import markup
 from core.domain import Reply
 from core.text import clean
@@ -16,20 +19,17 @@ Block: TypeAlias = dict[str, Any]
 MAX_BLOCK_ID, MAX_ACTION_VALUE, MAX_BUTTON, MAX_TITLE = 255, 2000, 75, 24
 MAX_INPUT, MAX_METADATA, MAX_OPTION, MAX_LABEL = 3000, 3000, 75, 2000
 _MAX_READ = 24_000  # of Markdown: twice what a message may show
-_MAX_LINK_TITLE = 80
 _MAX_CONTEXT = 2800
-_LEAST_QUOTED = 20
-_EMPTY = "(empty)"  # Slack refuses a text without any
 
 
 def plain_text(text: str, limit: int) -> Block:
     """Return words that Slack reads no marks in."""
-    return {"type": "plain_text", "text": shorten(clean(text), limit) or _EMPTY, "emoji": False}
+    return {"type": "plain_text", "text": cut(clean(text), limit) or EMPTY, "emoji": False}
 
 
 def mrkdwn(text: str) -> Block:
     """Return a text object of finished mrkdwn; `verbatim`: Slack adds no links and no mentions of its own."""
-    return {"type": "mrkdwn", "text": text or _EMPTY, "verbatim": True}
+    return {"type": "mrkdwn", "text": text or EMPTY, "verbatim": True}
 
 
 def section(text: str) -> Block:
@@ -50,7 +50,7 @@ def header(text: str) -> Block:
 def button(action_id: str, text: str, value: str = "", *, says: str = "", style: str = "", confirm: Block | None = None) -> Block:
     """Return a button; `says` is what a screen reader says, `style` is `primary` or `danger`."""
     made: Block = {"type": "button", "action_id": action_id, "text": plain_text(text, MAX_BUTTON)}
-    optional = {"value": shorten(value, MAX_ACTION_VALUE), "accessibility_label": says, "style": style, "confirm": confirm}
+    optional = {"value": cut(value, MAX_ACTION_VALUE), "accessibility_label": says, "style": style, "confirm": confirm}
     return made | {name: given for name, given in optional.items() if given}
 
 
@@ -68,7 +68,7 @@ def text_input(name: str, label: str, text: str = "", *, optional: bool = False,
     """Return a field of several lines; its block and action are both called `name`."""
     element: Block = {"type": "plain_text_input", "action_id": name, "multiline": True, "max_length": MAX_INPUT}
     if text:
-        element["initial_value"] = shorten(text, MAX_INPUT)
+        element["initial_value"] = cut(text, MAX_INPUT)
     made: Block = {"type": "input", "block_id": name, "label": plain_text(label, MAX_LABEL), "element": element, "optional": optional}
     return made | ({"hint": plain_text(hint, MAX_LABEL)} if hint else {})
 
@@ -88,22 +88,9 @@ def body(markdown: str, allowed: Iterable[str], limit: int) -> Sections:
 
 def quotation(text: str, limit: int) -> str:
     """Return what somebody wrote, as a quote, in at most `limit` characters."""
-    quoted: list[str] = []
-    for line in (line for line in clean(text)[:limit].split("\n") if line.strip()):
-        if limit < _LEAST_QUOTED:
-            break
-        quoted.append("> " + fit(line, limit - 3))
-        limit -= size(quoted[-1]) + 1
-    return "\n".join(quoted) or f"> {_EMPTY}"
+    return replies.quotation(text, limit, fit)
 
 
-def sources(reply: Reply, shown: int = 3) -> str:
-    """Return the titles of the sources in one line, as links where they have an address; empty when there are none."""
-    titles: list[str] = []
-    for number, citation in enumerate(reply.citations[:shown], 1):
-        title = link(citation.url or "", shorten(" ".join(clean(citation.title).split()), _MAX_LINK_TITLE) or _EMPTY)
-        titles.append(f"[{number}] {title}")
-    while len(" · ".join(titles)) > _MAX_CONTEXT:  # very long addresses
-        titles.pop()
-    more = len(reply.citations) - len(titles)
-    return " · ".join(titles) + (f" and {more} more" if more > 0 and titles else "")
+def origin(reply: Reply) -> str:
+    """Return who wrote a reply and from what, as finished mrkdwn."""
+    return replies.origin(reply, link, _MAX_CONTEXT)

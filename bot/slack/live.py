@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from bot.addresses import JOINER
 from bot.slack.client import QUIET, VERBATIM, SlackRefusedError
 from bot.slack.events import REPLY_EVENT
-from bot.slack.mrkdwn import JOINER, escape, to_plain
+from bot.slack.mrkdwn import escape, to_plain
 from bot.slack.sections import fit
 from bot.slack.workspaces import Workspace
 from core import markup

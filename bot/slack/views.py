@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from bot import forms, replies
+from bot.layout import Run, run_text
+from bot.parting import cut
 from bot.slack.kit import (
     MAX_METADATA,
     MAX_TITLE,
@@ -21,28 +24,14 @@ from bot.slack.kit import (
     section,
     text_input,
 )  # fmt: skip
-from bot.slack.mrkdwn import Run, is_web, link, run_text
-from bot.slack.sections import fit, shorten
+from bot.slack.mrkdwn import MRKDWN, is_live, link
+from bot.slack.sections import fit
 from core import markup
 from core.domain import Passage
 from core.text import clean
 
 View: TypeAlias = dict[str, Any]
 
-FEEDBACK, SOURCES, CORRECT, TEACH, EDIT_DRAFT = "feedback", "sources", "correct", "teach", "edit_draft"
-_COMPLAINTS = {
-    "wrong": "It is wrong",
-    "outdated": "It is out of date",
-    "incomplete": "It leaves something out",
-    "rude": "The tone is not right",
-    "other": "Something else",
-}
-_CAUSES = {
-    "wrong_passage": "It used the wrong passage",
-    "wrong_text": "The passage is right, its words are not",
-    "should_have_abstained": "It should have said nothing",
-    "missing_faq": "The help articles lack this",
-}
 _MAX_PASSAGES = 10
 _MAX_PASSAGE = 3000
 _MAX_PASSAGE_TITLE = 200
@@ -60,41 +49,28 @@ class Asked(NamedTuple):
 
 def feedback_modal(turn_id: str) -> View:
     """Return the question what was wrong with an answer; fields `reason` and `note`."""
-    fields = [
-        choice("reason", "What is wrong with the answer?", _options(_COMPLAINTS)),
-        text_input("note", "What would have helped?", optional=True),
-    ]
-    return _modal(FEEDBACK, "What went wrong?", fields, "Send", turn_id)
+    return _window(forms.feedback(), turn_id)
 
 
 def sources_modal(passages: Sequence[Passage]) -> View:
     """Return the sources of an answer with their text."""
-    return _modal(SOURCES, "Sources", _shown(passages) or [section("These sources are no longer part of the help articles.")])
+    return _modal(forms.SOURCES, "Sources", _shown(passages) or [section(replies.NO_SOURCES)])
 
 
 def correction_modal(turn_id: str, question: str, answer: str, passages: Sequence[Passage]) -> View:
     """Return the form in which staff correct an answer; fields `question`, `answer` and `cause`."""
-    fields = [
-        text_input("question", "Question", question, hint="Write it without names or other personal data."),
-        text_input("answer", "What should have been answered", answer),
-        choice("cause", "What went wrong", _options(_CAUSES), "static_select"),
-    ]
     read = [section("*What the answer was taken from*"), *_shown(passages)] if passages else []
-    return _modal(CORRECT, "Correct this answer", [*fields, *read], "Propose", turn_id)
+    return _window(forms.correction(question, answer), turn_id, read)
 
 
 def teach_modal(question: str, answer: str) -> View:
     """Return the form that makes a FAQ entry of a conversation; fields `question` and `answer`."""
-    fields = [
-        text_input("question", "Question", question, hint="Write it without names or other personal data."),
-        text_input("answer", "Answer", answer),
-    ]
-    return _modal(TEACH, "Teach Frontdesk", fields, "Propose")
+    return _window(forms.lesson(question, answer))
 
 
 def edit_draft_modal(turn_id: str, text: str) -> View:
     """Return the form in which staff change a draft before it is sent; field `text`."""
-    return _modal(EDIT_DRAFT, "Edit the draft", [text_input("text", "What the customer gets", text)], "Send", turn_id)
+    return _window(forms.edited_draft(text), turn_id)
 
 
 def home(examples: Sequence[str], asked: Sequence[Asked], kept_days: int, name: str = "Frontdesk") -> View:
@@ -133,7 +109,7 @@ def _privacy(kept_days: int) -> list[Block]:
 
 
 def _asked_row(asked: Asked) -> Block:
-    there = f" · {link(asked.permalink, 'open')}" if is_web(asked.permalink) else ""
+    there = f" · {link(asked.permalink, 'open')}" if is_live(asked.permalink) else ""
     return section(f"{quotation(asked.question, 300)}\n{fit(asked.state, 100)}{there}")
 
 
@@ -141,8 +117,8 @@ def _shown(passages: Sequence[Passage]) -> list[Block]:
     """Return passages to read, each with links only to the addresses written in it."""
     blocks: list[Block] = []
     for passage in passages[:_MAX_PASSAGES]:
-        url = passage.url if passage.url and is_web(passage.url) else ""
-        title = run_text(Run(shorten(clean(passage.title), _MAX_PASSAGE_TITLE) or passage.passage_id, bold=True, url=url))
+        url = passage.url if passage.url and is_live(passage.url) else ""
+        title = run_text(Run(cut(clean(passage.title), _MAX_PASSAGE_TITLE) or passage.passage_id, bold=True, url=url), MRKDWN)
         text = body(passage.text, markup.urls(f"{passage.text} {passage.url or ''}"), _MAX_PASSAGE)
         blocks.append(section(title))
         blocks += [section(part) for part in text.texts]
@@ -151,11 +127,18 @@ def _shown(passages: Sequence[Passage]) -> list[Block]:
     return blocks
 
 
-def _options(texts: dict[str, str]) -> list[Block]:
-    return [option(value, text) for value, text in texts.items()]
+def _window(form: forms.Form, metadata: str = "", more: Sequence[Block] = ()) -> View:
+    return _modal(form.name, form.title, [*(_field(one) for one in form.fields), *more], form.submit, metadata)
+
+
+def _field(asked: forms.Field) -> Block:
+    if asked.options:
+        options = [option(value, text) for value, text in asked.options.items()]
+        return choice(asked.name, asked.label, options, "static_select" if asked.menu else "radio_buttons")
+    return text_input(asked.name, asked.label, asked.text, optional=asked.optional, hint=asked.hint)
 
 
 def _modal(callback_id: str, title: str, blocks: list[Block], submit: str = "", metadata: str = "") -> View:
     view: View = {"type": "modal", "callback_id": callback_id, "title": plain_text(title, MAX_TITLE), "blocks": blocks}
-    view |= {"close": plain_text("Close" if not submit else "Cancel", MAX_TITLE), "private_metadata": shorten(metadata, MAX_METADATA)}
+    view |= {"close": plain_text("Close" if not submit else "Cancel", MAX_TITLE), "private_metadata": cut(metadata, MAX_METADATA)}
     return view | ({"submit": plain_text(submit, MAX_TITLE)} if submit else {})

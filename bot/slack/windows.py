@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from bot import forms
 from bot.slack import views
 from bot.slack.adapter import PLATFORM
 from bot.slack.buttons import Desk, by_of
@@ -49,10 +50,10 @@ class Windows:
     async def submit(self, workspace: Workspace, sent: Submitted) -> dict[str, Any] | None:
         """Keep what a window holds; return what Slack should show in it instead of closing."""
         match sent.callback_id:
-            case views.FEEDBACK:
+            case forms.FEEDBACK:
                 await self._complain(workspace, sent)
                 return None
-            case views.EDIT_DRAFT:
+            case forms.EDIT_DRAFT:
                 return await self._send_draft(workspace, sent)
             case _:
                 return await self._propose(workspace, sent)
@@ -77,7 +78,7 @@ class Windows:
 
     async def _propose(self, workspace: Workspace, sent: Submitted) -> dict[str, Any] | None:
         verdict = await self._desk.people.is_staff(workspace, sent.who.user_id)
-        turn_id = sent.metadata if sent.callback_id == views.CORRECT else ""
+        turn_id = sent.metadata if sent.callback_id == forms.CORRECT else ""
         try:
             await self._desk.actions.correct(by_of(workspace, sent.who), turn_id, sent.values, verdict)
         except NotAllowedError as error:

@@ -25,7 +25,9 @@ WANTS_PERSON = "I want to talk to a person."
 EXPIRED = "This button has expired. Please ask again."
 NOT_YOURS = "This button does not belong to this conversation."
 TOO_LATE = "Somebody decided about this draft before."
+SENT = "Sent to the customer."
 THANKS = "Thank you! Your feedback is kept with this answer."
+SHARED_BEFORE = "This answer is in the channel already."
 BACK = "I am back in this conversation. Ask me anything."
 _NOTHING_WRITTEN = "Please write both a question and an answer."
 
@@ -42,6 +44,7 @@ class Act(StrEnum):
     EDIT = "draft_edit"
     DISCARD = "draft_discard"
     HAND_BACK = "hand_back"
+    SOLVED = "solved"
 
     @property
     def is_for_staff(self) -> bool:
@@ -104,6 +107,26 @@ class Actions:
         if act.is_for_staff:
             await self.require(by, act, turn_id, await staff())
         return turn
+
+    async def press(self, by: By, act: Act, turn: TurnRecord, *, order_key: str, press_id: str) -> str:
+        """Do what a button says by itself; return what to tell whoever pressed it, empty when they see it themselves.
+
+        `order_key` sorts the press among the messages of the conversation, `press_id` is the same for a press that is told twice.
+        """
+        match act:
+            case Act.GOOD | Act.BAD:
+                await self.judge(by, turn, helpful=act is Act.GOOD)
+                return THANKS if act is Act.GOOD else ""
+            case Act.PERSON:
+                await self.ask_for_person(by, turn, order_key)
+            case Act.HAND_BACK:
+                await self.hand_back(by, turn, press_id)
+                return "The conversation is with the bot again."
+            case Act.SEND:
+                return SENT if await self.send_draft(by, turn) else TOO_LATE
+            case Act.DISCARD:
+                return "Discarded, nothing is sent." if await self.discard_draft(by, turn) else TOO_LATE
+        return ""
 
     async def judge(self, by: By, turn: TurnRecord, *, helpful: bool, reason: str = "", comment: str = "") -> None:
         """Keep what somebody thinks of an answer, in place of what they thought before."""

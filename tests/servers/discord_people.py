@@ -221,6 +221,7 @@ class People(Gateway):
         for found in reversed(inner):
             given = [{"name": found["name"], "type": found["type"], "options": given}]
         data = {"id": known["id"], "name": first, "type": 1, "options": given} | ({"resolved": resolved} if resolved else {})
+        data |= {"guild_id": known["guild_id"]} if "guild_id" in known else {}
         return await self._interact(2, user, channel, data)
 
     async def context(self, user: int, message: int | Message, name: str) -> Interaction:
@@ -229,6 +230,7 @@ class People(Gateway):
         known = self._registered(name, 3, found.channel, None)
         resolved = {"messages": {str(found.id): wire.message(self, found)}}
         data = {"id": known["id"], "name": name, "type": 3, "target_id": str(found.id), "resolved": resolved}
+        data |= {"guild_id": known["guild_id"]} if "guild_id" in known else {}
         return await self._interact(2, user, found.channel, data, found)
 
     def _registered(self, name: str, kind: int, channel: int, guild: int | None) -> Json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,46 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.parting import size
+from bot.replies import allowed_links
 from bot.slack import views
-from bot.slack.blocks import CUT, KEY_PREFIX, Message, alert, allowed_links, draft, private, render
-from bot.slack.sections import size
-from core.domain import Action, Address, Citation, Decision, Lineage, Passage, Reason, Reply, notice, utc_now
+from bot.slack.blocks import CUT, KEY_PREFIX, Message, alert, draft, private, render
+from core.domain import Action, Address, Decision, Passage, Reason, Reply, notice, utc_now
 from core.ports import Delivery
+from tests.bot.hostile import BOMBS, EVIL, EXAMPLES, HOSTILE, KINDS, ODD, PAY, URLS, cite, reply
 from tests.bot.slack.reader import pings, show
 
-PAY, EVIL = "https://example.com/pay", "https://evil.test/x?q=1"
 HERE = Address("slack", "T1", "C1", "1.0")
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "500"))
-HOSTILE = st.lists(
-    st.one_of(
-        st.sampled_from(
-            ["```", "\n```\n", "`", "**", "*", "_", "~", "[", "](", ")", "![x](", "<", ">", "<!", "<!channel>", "<!subteam^S1|@x>",
-             "<@U1>", "<#C1|general>", "<!date^1^{date}|x>", "@channel", "@here", "＠everyone", "@\u200beveryone", "@ev\u200beryone",
-             "＜!here＞", "&lt;!", "&amp;", "&#60;", "&", "|", "#", "# ", "\n", "\n\n", "- ", "1. ", "> ", "    ", "~~",
-             "\u200b", "\u2060", "\ufeff", "\u202e", "＊", "＿", PAY, EVIL, f"<{EVIL}|Pay>", f"[Pay]({EVIL})", f"[Pay]({PAY})",
-             f"<{PAY}>", "https:/", "/evil.test", "javascript:alert(1)", "http://", "mailto:a@b.c", "www.evil.test",
-             "word " * 200, "x" * 700, "&" * 400, "```" * 30, "\\", "😀" * 50]
-        ),
-        st.text(alphabet="ab <>&@!|*_~`#[]()\n\u200b\u2060＠：-.1", max_size=12),
-        st.text(max_size=5),
-    ),
-    max_size=40,
-).map("".join)  # fmt: skip
-URLS = st.sampled_from(
-    [None, PAY, EVIL, "https://example.com/a|b>c?x=1&y=2", "javascript:alert(1)", "not a link", "https://x.test/" + "a" * 3000]
-)
-
-
-def reply(text: str, decision: Decision = Decision.ANSWER, reason: Reason = Reason.COMPOSED, *citations: Citation) -> Reply:
-    return Reply(decision, reason, text, citations, 0.9, Lineage("m", "i", "p", "e", "q"))
 
 
 def parcel(said: Reply, action: Action = Action.REPLY, turn_id: str = "turn-1") -> Delivery:
     return Delivery(1, "lease", HERE, turn_id, said, "turn-1-0", 1, uncertain=False, asked_at=utc_now(), action=action)
-
-
-def cite(title: str = "Paying", url: str | None = PAY) -> Citation:
-    return Citation("p1", title, url, 0.9)
 
 
 def buttons(message: Message) -> list[str]:
@@ -203,9 +176,7 @@ def test_an_address_written_in_a_cited_text_or_in_a_text_given_word_for_word_is_
     assert allowed_links(reply(f"see {PAY}", Decision.CLARIFY, Reason.CLOSE_CANDIDATES)) == frozenset()
 
 
-@pytest.mark.parametrize(
-    "text", ["word " * 10_000, "p\n\n" * 5000, "```\n" + "x\n" * 20_000, "`" * 30_000, "- &\n" * 6000, "&" * 30_000, "|a|" * 9000]
-)
+@pytest.mark.parametrize("text", BOMBS)
 def test_bad_input_20_an_answer_too_long_for_slack_is_cut_and_says_so(text: str) -> None:
     for message in (render(parcel(reply(text, Decision.DIRECT, Reason.CONFIDENT, cite()))), draft(parcel(reply(text)), text)):
         check_message(message, {PAY})
@@ -218,7 +189,7 @@ def test_an_answer_that_fits_is_not_cut() -> None:
     assert CUT not in texts(message.blocks) and "".join(texts(message.blocks)).count("word") == 2000
 
 
-@pytest.mark.parametrize("text", ["", " ", "\u200b", "\x00", "\ud800", "\u202eabc", "😀" * 3000])
+@pytest.mark.parametrize("text", ODD)
 def test_odd_texts_make_messages_that_slack_takes(text: str) -> None:
     message = render(parcel(reply(text)))
     check_message(message, set())
@@ -229,7 +200,7 @@ def test_odd_texts_make_messages_that_slack_takes(text: str) -> None:
 @given(
     HOSTILE,
     HOSTILE,
-    st.sampled_from([(Decision.ANSWER, Reason.COMPOSED), (Decision.DIRECT, Reason.CONFIDENT), (Decision.CLARIFY, Reason.CLOSE_CANDIDATES)]),
+    st.sampled_from(KINDS),
     st.lists(st.tuples(HOSTILE, URLS), max_size=5),
 )
 def test_bad_input_09_whatever_is_said_nothing_pings_and_nothing_is_live_but_sources(

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.slack.mrkdwn import Prose, escape, fence, lay_out, line_text, link, to_plain
-from bot.slack.sections import MAX_SECTION, fit, sections, shorten, size
+from bot.layout import to_text
+from bot.parting import cut, size
+from bot.slack.mrkdwn import MRKDWN, escape, link, to_plain
+from bot.slack.sections import MAX_SECTION, fit, sections
 from core.markup import Block, Break, Code, CodeBlock, Emphasis, Inline, Paragraph, Text, parse
 from tests.bot.slack.reader import ZERO_WIDTH, pings, show
 
@@ -17,10 +19,7 @@ LOOKALIKES = str.maketrans({"\u2217": "*", "\uff3f": "_", "\u223c": "~", "ˋ": "
 
 
 def to_mrkdwn(blocks: tuple[Block, ...]) -> str:
-    """The tree as one text, however long."""
-    texts = [(piece.gap, "\n".join(line_text(line) for line in piece.lines) if isinstance(piece, Prose) else fence(piece.text))
-             for piece in lay_out(blocks)]  # fmt: skip
-    return "".join(gap * (index > 0) + text for index, (gap, text) in enumerate(texts))
+    return to_text(blocks, MRKDWN)
 
 
 def rendered(markdown: str, *allowed: str) -> str:
@@ -142,6 +141,10 @@ def test_bad_input_20_a_fence_inside_code_does_not_end_it() -> None:
     assert visible(show(said).text).strip() == "```\nx\n```"
 
 
+def test_bad_input_20_five_ticks_in_code_are_no_fence() -> None:
+    assert rendered("```````\n`````\n```````").count("```") == 2
+
+
 @pytest.mark.parametrize("text", ["`" * 4001, "``` " * 1000, "```\nx", "|a|b|\n|-|-|\n|1|2|", "> " * 300 + "x", "- " * 300 + "x"])
 def test_bad_input_20_bombs_and_unbalanced_fences_end_in_balanced_ones(text: str) -> None:
     assert not any(show(part).open_fence for part in sections(parse(text), 12_000).texts)
@@ -241,5 +244,5 @@ def test_a_split_keeps_what_is_bold_bold_and_what_is_code_code() -> None:
 
 @given(st.text(alphabet=HOSTILE + "😀", max_size=300), st.integers(min_value=5, max_value=100))
 def test_what_is_made_to_fit_fits_after_escaping(text: str, limit: int) -> None:
-    assert size(fit(text, limit)) <= limit and size(shorten(text, limit)) <= limit
+    assert size(fit(text, limit)) <= limit and size(cut(text, limit)) <= limit
     assert show(fit(text, limit)).stray == []

@@ -1,0 +1,180 @@
+"""Slash commands: a private answer for customers, and what admins can have done in the operator's own guild."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, Literal
+
+import discord
+from discord import app_commands
+
+from bot.discord.interactions import DIRECT, PLATFORM, Desk, Interaction, by_of, channel_id_of, guarded, say
+from bot.discord.markdown import escape
+from bot.discord.messages import MAX_PART
+from bot.discord.private import remember
+from bot.discord.windows import CORRECT_ANSWER, TEACH, Windows
+from bot.parting import fitted
+from core.domain import utc_now
+from core.presence import Mode
+from core.privacy import PrivacyDesk
+from core.staff.commands import Caller, Commands, Outcome
+from core.staff.rights import Rule
+from core.vault import Vault
+
+logger = logging.getLogger(__name__)
+
+ABOUT = (
+    "I answer questions from our help articles, and hand over to a person when I am not sure or when you ask for one. "
+    "Mention me, write to me in private, or use `/ask`: then only you see the answer. "
+    "I keep your questions and my answers; `/support privacy` shows or erases them. Answers may be written by an AI."
+)
+_GONE = "I no longer know this command like that. Please reload Discord and try again."
+ERASED = "The text of everything you asked me is erased."
+_CLAIMED = timedelta(minutes=2)  # so long a process that told Discord of its commands, and died, keeps others from it
+
+
+class Slash:
+    """`/ask`, `/support` and `/support-admin`."""
+
+    def __init__(self, desk: Desk, privacy: PrivacyDesk, commands: Callable[[Mapping[str, Rule]], Commands]) -> None:
+        """`commands` makes the commands for the rules of a guild."""
+        self._desk = desk
+        self._privacy = privacy
+        self._commands = commands
+
+    async def ask(self, interaction: Interaction, question: str) -> None:
+        """Accept a question; its answer comes to this person alone."""
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await self._desk.dispatch.accept(await remember(self._desk.vault, interaction, question))
+
+    async def privacy(self, interaction: Interaction, what: str) -> None:
+        """Show somebody what is kept of them, here and in private, or erase it."""
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        by = by_of(interaction)
+        places = tuple(dict.fromkeys((by.workspace_id, DIRECT)))
+        if what == "delete":
+            for place in places:
+                await self._privacy.erase(PLATFORM, place, by.user_id)
+            await say(interaction, ERASED)
+            return
+        kept = [await self._privacy.export(PLATFORM, place, by.user_id) for place in places]
+        text = json.dumps(kept, indent=1, ensure_ascii=False, default=str)
+        await say(interaction, "This is what I keep of you.", file=discord.File(io.BytesIO(text.encode()), "my-data.json"))
+
+    async def administer(self, interaction: Interaction, work: Callable[[Commands, Caller, str], Awaitable[Outcome]]) -> None:
+        """Have something done by the commands of admins, which judge whoever asks and keep a record."""
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        by = by_of(interaction)
+        person, rule = await self._desk.people.person_and_rule(by.workspace_id, interaction.user)
+        caller = Caller(person, PLATFORM, by.workspace_id, by.channel_id)
+        outcome = await work(self._commands({PLATFORM: rule}), caller, channel_id_of(interaction))
+        await say(interaction, fitted(outcome.text, MAX_PART, escape))
+
+
+def add_commands(tree: app_commands.CommandTree[Any], slash: Slash, windows: Windows, home_guild: int | None) -> None:
+    """Register everything that can be typed or chosen; what admins can have done only in the guild of the operator."""
+
+    @tree.command(name="ask", description="Ask a question; only you see the answer.")
+    async def ask(interaction: Interaction, question: app_commands.Range[str, 1, 4000]) -> None:
+        await guarded(interaction, slash.ask(interaction, question))
+
+    support = app_commands.Group(name="support", description="About this bot and your data.")
+
+    @support.command(name="status", description="What I do and what I keep.")
+    async def status(interaction: Interaction) -> None:
+        await guarded(interaction, say(interaction, ABOUT))
+
+    @support.command(name="privacy", description="Show or erase what I keep of you.")
+    async def privacy(interaction: Interaction, what: Literal["export", "delete"]) -> None:
+        await guarded(interaction, slash.privacy(interaction, what))
+
+    tree.add_command(support)
+    tree.error(_failed)
+    for name, opened in ((CORRECT_ANSWER, windows.correct), (TEACH, windows.teach)):
+        menu = app_commands.ContextMenu(name=name, callback=_of_message(opened))
+        menu.guild_only = True
+        menu.default_permissions = discord.Permissions(manage_messages=True)
+        tree.add_command(menu)
+    if home_guild is not None:
+        tree.add_command(_admin_group(slash), guild=discord.Object(home_guild))
+
+
+async def _failed(interaction: Interaction, error: app_commands.AppCommandError) -> None:
+    """What comes before a command of ours runs: it belongs to another version, or its options are not as they should be."""
+    logger.info("a command in Discord was not understood: %s", error)
+    await guarded(interaction, say(interaction, _GONE))
+
+
+def _of_message(opened: Callable[[Interaction, discord.Message], Awaitable[None]]) -> Any:
+    # The library reads the annotations of a plain function, and a bound method has one parameter too few.
+    async def chosen(interaction: Interaction, message: discord.Message) -> None:
+        await opened(interaction, message)
+
+    return chosen
+
+
+def _admin_group(slash: Slash) -> app_commands.Group:
+    group = app_commands.Group(
+        name="support-admin", description="For admins of the bot.", guild_only=True, default_permissions=discord.Permissions(0)
+    )
+
+    async def run(interaction: Interaction, work: Callable[[Commands, Caller, str], Awaitable[Outcome]]) -> None:
+        await guarded(interaction, slash.administer(interaction, work))
+
+    @group.command(name="status", description="What is served and what waits.")
+    async def status(interaction: Interaction) -> None:
+        await run(interaction, lambda commands, caller, _: commands.status(caller))
+
+    @group.command(name="channel", description="Where I speak in this channel.")
+    @app_commands.choices(mode=[app_commands.Choice(name=mode, value=mode) for mode in Mode])
+    async def channel(interaction: Interaction, mode: str) -> None:
+        await run(interaction, lambda commands, caller, channel_id: commands.set_mode(caller, channel_id, mode))
+
+    @group.command(name="mute", description="Silence me in this channel.")
+    async def mute(interaction: Interaction) -> None:
+        await run(interaction, lambda commands, caller, channel_id: commands.mute(caller, channel_id))
+
+    @group.command(name="unmute", description="Let me speak in this channel again.")
+    async def unmute(interaction: Interaction) -> None:
+        await run(interaction, lambda commands, caller, channel_id: commands.unmute(caller, channel_id))
+
+    @group.command(name="knowledge", description="List what was published; with a version, serve that one again.")
+    async def knowledge(interaction: Interaction, name: str = "", version: str = "") -> None:
+        await run(interaction, lambda commands, caller, _: commands.knowledge(caller, name, version))
+
+    @group.command(name="reload", description="Serve the configured model.")
+    async def reload(interaction: Interaction) -> None:
+        await run(interaction, lambda commands, caller, _: commands.reload(caller))
+
+    @group.command(name="rollback", description="Serve the model that served before.")
+    async def rollback(interaction: Interaction, kind: str = "generator") -> None:
+        await run(interaction, lambda commands, caller, _: commands.rollback(caller, kind))
+
+    return group
+
+
+async def sync(tree: app_commands.CommandTree[Any], vault: Vault, guild: int | None = None) -> bool:
+    """Tell Discord of the commands, global or of a guild, if they are others than it was last told of; return whether it was told.
+
+    One process does so, for Discord counts. Raises what discord.py raises; then the next start tries again.
+    """
+    place = discord.Object(guild) if guild is not None else None
+    told = json.dumps([command.to_dict(tree) for command in tree.get_commands(guild=place)], sort_keys=True)
+    digest, name = hashlib.sha256(told.encode()).hexdigest(), f"discord-commands:{tree.client.application_id}:{guild or 'global'}"
+    async with vault.locked(name) as known:
+        if known.value in (digest.encode(), b"claimed " + digest.encode()):
+            return False
+        await known.replace(b"claimed " + digest.encode(), utc_now() + _CLAIMED)
+    try:
+        await tree.sync(guild=place)
+    except BaseException:
+        await vault.delete(name)
+        raise
+    await vault.put(name, digest.encode())
+    logger.info("Discord was told of %s commands", f"the {guild}'s" if guild else "the global")
+    return True
