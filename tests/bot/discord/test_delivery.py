@@ -162,7 +162,8 @@ async def test_where_there_are_no_threads_the_answer_to_one_is_not_taken_for_the
         for user in (ANN, BOB):
             await desk.discord.say(user, HELP, REFUNDS, mention=True)
         await desk.discord.until(lambda: gate.waiting == 2)
-        desk.discord.fail("create_message", "reset_before", times=2)
+        desk.discord.fail("create_message", "reset_after_accept")
+        desk.discord.fail("create_message", "reset_before")
     await desk.discord.until(lambda: len(desk.discord.of("create_message")) >= 3)
     forget_nonces(desk.discord)
     await desk.quiet()
