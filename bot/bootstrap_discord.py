@@ -48,3 +48,4 @@ async def discord_of(
             yield parts
         finally:
             await parts.live.aclose()
+            await parts.tags.aclose()

@@ -14,6 +14,7 @@ from bot.discord.events import PLATFORM, PRIVATE, snowflake_at
 from bot.discord.live import LivePreviews, Standing
 from bot.discord.rest import UNKNOWN_CHANNEL, DiscordRefusedError, Json, Rest, nonce_of
 from bot.discord.rooms import Room, Rooms
+from bot.discord.tags import Tags
 from core.domain import Action, Address, Cue, InboundMessage
 from core.errors import DeliveryError, RefusedError, UncertainError
 from core.ports import Delivery
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 UNSEEN = "private-"  # begins the thread of a conversation that only one person sees
-_LOOK_BACK = timedelta(minutes=1)
+_LOOK_BACK = timedelta(seconds=2)  # a press of a button has the time of this machine
 
 Privately = Callable[[Delivery, tuple[str, ...]], Awaitable[str]]
 
@@ -46,13 +47,21 @@ class DiscordAdapter:
     platform = PLATFORM
 
     def __init__(
-        self, rest: Rest, rooms: Rooms, stores: Stores, live: LivePreviews, staff_channel: str = "", privately: Privately | None = None
+        self,
+        rest: Rest,
+        rooms: Rooms,
+        stores: Stores,
+        live: LivePreviews,
+        tags: Tags,
+        staff_channel: str = "",
+        privately: Privately | None = None,
     ) -> None:
         """`staff_channel` gets drafts and alerts; `privately` answers a command where only the one who asked sees it."""
         self._rest = rest
         self._rooms = rooms
         self._stores = stores
         self._live = live
+        self._tags = tags
         self._staff_channel = staff_channel
         self._privately = privately
 
@@ -66,11 +75,13 @@ class DiscordAdapter:
         room = await self._rooms.open(delivery.address, await self._question(delivery))
         standing = await self._live.finish(delivery.address, delivery.asked_at) if delivery.action is Action.REPLY else None
         try:
-            return await self._post(delivery, room, parts, standing)
+            reference = await self._post(delivery, room, parts, standing)
         except DiscordRefusedError as error:
             if error.code == UNKNOWN_CHANNEL:
                 self._rooms.forget(delivery.address)
             raise
+        self._tags.follow(delivery)
+        return reference
 
     async def find(self, delivery: Delivery) -> str | None:
         """See `ChatAdapter.find`: read what the bot has said since, and look for every part."""
@@ -146,7 +157,7 @@ class DiscordAdapter:
         channel_id, _, message_id = standing.reference.partition("/")
         if not message_id:  # under its nonce Discord returns the preview, if there is one after all
             posted = await self._rest.post(room.channel_id, parts[0], standing.nonce, view, room.reply_to)
-            if posted["content"] == parts[0].strip():
+            if _says(posted, parts[0]):
                 return str(posted["id"])
             channel_id, message_id = room.channel_id, posted["id"]
         try:
@@ -167,14 +178,19 @@ class DiscordAdapter:
 
         Discord forgets nonces after some minutes; then a message of the bot that says the same since the question is taken for it.
         """
-        said = await self._rest.mine_after(room.channel_id, snowflake_at(delivery.asked_at - _LOOK_BACK))
+        said = await self._rest.mine_after(room.channel_id, snowflake_at(delivery.asked_at - _LOOK_BACK), room.reply_to)
         arrived: dict[int, str] = {}
         for number, text in enumerate(parts):
             found = next((one for one in said if _is_part(one, delivery, number, text)), None)
-            if found is not None:
+            if found is not None and not await self._is_of_another(delivery, f"{room.channel_id}/{found['id']}"):
                 said.remove(found)
                 arrived[number] = found["id"]
         return arrived
+
+    async def _is_of_another(self, delivery: Delivery, reference: str) -> bool:
+        """Tell whether a message is known to be the answer to another question, which may say the same."""
+        turn = await self._stores.turns.turn_by_reference(PLATFORM, reference)
+        return turn is not None and turn.turn_id != delivery.turn_id
 
     async def _answer_privately(self, delivery: Delivery) -> str:
         if self._privately is None:
@@ -200,4 +216,4 @@ def _is_part(message: Json, delivery: Delivery, number: int, text: str) -> bool:
 
 
 def _says(message: Json, text: str) -> bool:
-    return bool(message["content"] == text.strip())
+    return bool(message["content"].strip() == text.strip())

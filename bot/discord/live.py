@@ -212,7 +212,7 @@ class LivePreviews:
         """Return where a preview is that may have been posted while nobody could write down where; empty when it is not there."""
         room, nonce = await self._rooms.find(address), nonce_of(kept.attempt, _PART)
         try:
-            mine = await self._rest.mine_after(room.channel_id, snowflake_at(since))
+            mine = await self._rest.mine_after(room.channel_id, snowflake_at(since), room.reply_to)
         except DiscordRefusedError as error:  # better a half answer that stays than none
             logger.warning("a preview cannot be looked for: %s", error)
             return ""

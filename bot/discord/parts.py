@@ -14,6 +14,7 @@ from bot.discord.places import Places
 from bot.discord.receiver import Receiver
 from bot.discord.rest import Rest
 from bot.discord.rooms import Rooms
+from bot.discord.tags import Tags
 from bot.dispatch import Dispatch
 from bot.door import Door
 from bot.settings import Discord
@@ -29,6 +30,7 @@ class DiscordParts:
     gateway: Gateway
     people: People
     live: LivePreviews
+    tags: Tags
     lanes: Lanes
 
 
@@ -45,7 +47,8 @@ def assemble(
     rest, lanes = Rest(client, asked.bot_token), Lanes()
     rooms, people = Rooms(rest), People(rest, rule_of(asked))
     live = LivePreviews(rest, rooms, stores.previews)
-    adapter = DiscordAdapter(rest, rooms, stores, live, asked.staff_channel, privately)
+    tags = Tags(rest, asked)
+    adapter = DiscordAdapter(rest, rooms, stores, live, tags, asked.staff_channel, privately)
     backfill = Backfill(client, positions)
     receiver = Receiver(dispatch, door, people, Places(client, rest), rooms, adapter, backfill, lanes)
-    return DiscordParts(client, adapter, Gateway(client, rest, receiver, backfill, lanes), people, live, lanes)
+    return DiscordParts(client, adapter, Gateway(client, rest, receiver, backfill, lanes), people, live, tags, lanes)

@@ -91,8 +91,11 @@ class Rest:
         found: Json = await self._call(Route("GET", path, guild_id=guild_id, member_id=user_id))
         return found
 
-    async def mine_after(self, channel_id: str, after: int, most: int = 2 * _PAGE) -> list[Json]:
-        """Return the bot's own among the `most` messages that follow an id, oldest first. Raises a `DeliveryError`."""
+    async def mine_after(self, channel_id: str, after: int, reply_to: str = "", most: int = 2 * _PAGE) -> list[Json]:
+        """Return the bot's own among the `most` messages that follow an id, oldest first; only those that reply to `reply_to`, if given.
+
+        Raises a `DeliveryError`.
+        """
         me, mine, read = str(await self.open()), [], 0
         while read < most:
             route = Route("GET", "/channels/{channel_id}/messages", channel_id=channel_id)
@@ -102,7 +105,7 @@ class Rest:
             if len(page) < _PAGE:
                 break
             read, after = read + len(page), int(page[-1]["id"])
-        return mine
+        return [message for message in mine if not reply_to or (message.get("message_reference") or {}).get("message_id") == reply_to]
 
     async def _call(self, route: Route, **request: Any) -> Any:
         try:

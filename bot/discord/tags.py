@@ -1,45 +1,90 @@
-"""The tags of a post in a forum: what became of its question."""
+"""Tags of forum posts, kept in step with what became of them: answered, waiting for a person, solved."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import asyncio
+import logging
+from collections.abc import Callable
+from enum import StrEnum
+from time import monotonic
 
-import discord
+from bot.discord.rest import Rest
+from bot.settings import Discord
+from core.domain import Action, Address, Decision
+from core.errors import DeliveryError
+from core.ports import Delivery
 
-_MOST = 5  # that a post may carry
+logger = logging.getLogger(__name__)
 
-
-class Tags(NamedTuple):
-    """Their names, as the forum has them; those that it lacks are left out."""
-
-    answered: str = "answered"
-    needs_human: str = "needs-human"
-    solved: str = "solved"
-
-
-async def solve(post: discord.Thread, tags: Tags) -> None:
-    """Mark a post as solved and put it away. Raises `discord.HTTPException`."""
-    await _edit(post, tags.solved, tags, archived=True)
-
-
-async def mark(post: discord.Thread, name: str, tags: Tags) -> None:
-    """Give a post one of our tags in place of the others. Raises `discord.HTTPException`."""
-    await _edit(post, name, tags, archived=None)
+KEPT_SECONDS = 300.0  # so long a tag that was made in a forum is not seen
+MAX_TAGS = 5  # of a post
+_FORUMS = (15, 16)
+_MAX_KEPT = 10_000
 
 
-def is_post(channel: object) -> bool:
-    """Tell whether a channel is a post of a forum."""
-    return isinstance(channel, discord.Thread) and isinstance(channel.parent, discord.ForumChannel)
+class Mark(StrEnum):
+    """What became of a post."""
+
+    ANSWERED = "answered"
+    NEEDS_HUMAN = "needs_human"
+    SOLVED = "solved"
 
 
-async def _edit(post: discord.Thread, name: str, tags: Tags, *, archived: bool | None) -> None:
-    forum = post.parent
-    known = forum.available_tags if isinstance(forum, discord.ForumChannel) else []
-    ours = {one.casefold() for one in tags}
-    kept = [tag for tag in post.applied_tags if tag.name.casefold() not in ours]
-    new = [tag for tag in known if tag.name.casefold() == name.casefold()][:1]
-    applied = [*new, *kept][:_MOST]
-    if archived is not None:
-        await post.edit(applied_tags=applied, archived=archived)
-    elif applied != post.applied_tags:
-        await post.edit(applied_tags=applied)
+class Tags:
+    """Sets the tag of a post's mark and takes those of the others away; where a forum lacks a tag, it is left out."""
+
+    def __init__(self, rest: Rest, asked: Discord, clock: Callable[[], float] = monotonic) -> None:
+        self._rest = rest
+        self._names = {Mark.ANSWERED: asked.answered_tag, Mark.NEEDS_HUMAN: asked.needs_human_tag, Mark.SOLVED: asked.solved_tag}
+        self._clock = clock
+        self._forums: dict[str, tuple[float, dict[Mark, str]]] = {}  # by channel; without tags, it is no forum or has none of ours
+        self._tasks: set[asyncio.Task[bool]] = set()
+
+    def follow(self, delivery: Delivery) -> None:
+        """Mark the post that a reply went to. Returns at once, it is done beside."""
+        decision = delivery.reply.decision
+        if delivery.action is Action.REPLY and (decision.answers or decision is Decision.HANDOFF):
+            mark = Mark.ANSWERED if decision.answers else Mark.NEEDS_HUMAN
+            task = asyncio.ensure_future(self.mark(delivery.address, mark))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def mark(self, address: Address, mark: Mark) -> bool:
+        """Mark a post; False when it is none, or Discord does not let the bot. Best effort."""
+        try:
+            ours = await self._ours(address.channel_id)
+            if mark not in ours:
+                return False
+            post = await self._rest.channel(address.thread_id)
+            kept = [tag for tag in post.get("applied_tags", ()) if tag not in ours.values()]
+            wanted = [*kept[: MAX_TAGS - 1], ours[mark]]
+            if len(kept) < MAX_TAGS and set(wanted) != set(post.get("applied_tags", ())):
+                await self._rest.set_tags(address.thread_id, wanted)
+        except DeliveryError as error:
+            logger.info("a post is not tagged %s: %s", mark, error)
+            return False
+        return True
+
+    async def aclose(self) -> None:
+        """Stop whatever is under way."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await self.idle()
+
+    async def idle(self) -> None:
+        """Return when nothing is under way."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _ours(self, channel_id: str) -> dict[Mark, str]:
+        """Return the ids of our tags in a forum."""
+        until, ours = self._forums.get(channel_id, (0.0, {}))
+        if until > self._clock():
+            return ours
+        channel = await self._rest.channel(channel_id)
+        tags = channel.get("available_tags", ()) if channel["type"] in _FORUMS else ()
+        ids = {str(tag["name"]).casefold(): str(tag["id"]) for tag in tags}
+        found = {mark: ids[name.casefold()] for mark, name in self._names.items() if name.casefold() in ids}
+        if len(self._forums) >= _MAX_KEPT:
+            self._forums.clear()
+        self._forums[channel_id] = (self._clock() + KEPT_SECONDS, found)
+        return found

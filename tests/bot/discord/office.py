@@ -56,6 +56,7 @@ class Office:
             while (backlog := await self.graph.inbox.backlog()).waiting or backlog.undelivered:  # noqa: ASYNC110  # the database rings no bell
                 await asyncio.sleep(0.02)
             await self.parts.live.idle()
+            await self.parts.tags.idle()
 
     async def heard(self) -> None:
         """Wait until the bot has dealt with whatever the gateway has told it."""

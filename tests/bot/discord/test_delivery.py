@@ -10,7 +10,7 @@ from core.domain import Passage
 from tests.bot.discord.conftest import OpenOffice
 from tests.bot.discord.office import PARCELS, REFUNDS, Office
 from tests.servers.discord import DiscordPlatform
-from tests.servers.discord_state import ANN, HELP, Can
+from tests.servers.discord_state import ANN, BOB, HELP, Can
 
 LONG = "\n\n".join(f"Paragraph {number} of the story. " + "It goes on and on. " * 20 for number in range(12))
 
@@ -132,3 +132,39 @@ async def test_a_preview_of_a_link_is_no_edit(desk: Office) -> None:
     await desk.discord.unfurl(asked)
     await desk.quiet()
     assert len(await desk.turns()) == 1
+
+
+async def test_an_answer_that_says_what_another_said_before_is_not_taken_for_it(desk: Office) -> None:
+    await desk.discord.direct(ANN, REFUNDS)
+    await desk.quiet()
+    forget_nonces(desk.discord)
+    desk.discord.fail("create_message", "reset_before")
+    asked = await desk.discord.direct(ANN, REFUNDS)
+    await desk.quiet()
+    assert len(desk.texts(asked.channel)) == 2
+
+
+async def test_an_answer_that_says_what_another_said_after_it_was_asked_for_is_not_taken_for_it(desk: Office) -> None:
+    with desk.discord.hold("create_message") as gate:
+        await desk.discord.direct(ANN, REFUNDS)
+        await desk.discord.until(lambda: gate.waiting)
+        asked = await desk.discord.direct(ANN, REFUNDS)
+    await desk.discord.until(lambda: desk.texts(asked.channel))
+    forget_nonces(desk.discord)
+    desk.discord.fail("create_message", "reset_before")
+    await desk.quiet()
+    assert len(desk.texts(asked.channel)) == 2
+
+
+async def test_where_there_are_no_threads_the_answer_to_one_is_not_taken_for_the_answer_to_another(desk: Office) -> None:
+    await desk.discord.deny(HELP, Can.CREATE_PUBLIC_THREADS)
+    with desk.discord.hold("create_message") as gate:
+        for user in (ANN, BOB):
+            await desk.discord.say(user, HELP, REFUNDS, mention=True)
+        await desk.discord.until(lambda: gate.waiting == 2)
+        desk.discord.fail("create_message", "reset_after_accept")
+        desk.discord.fail("create_message", "reset_before")
+    await desk.discord.until(lambda: len(desk.discord.of("create_message")) >= 3)
+    forget_nonces(desk.discord)
+    await desk.quiet()
+    assert len({message.reference for message in desk.discord.by_bot(HELP)}) == len(desk.texts(HELP)) == 2

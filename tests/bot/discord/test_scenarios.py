@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bot.discord.tags import Mark
+from core.domain import Address
 from tests.bot.discord.conftest import OpenOffice
 from tests.bot.discord.office import PARCELS, REFUNDS, Office
-from tests.servers.discord_state import ANN, BOB, BOT, FORUM, GUILD, HELP
+from tests.servers.discord_state import ANN, ANSWERED, BOB, BOT, FORUM, GUILD, HELP, NEEDS_HUMAN, SOLVED
 
 
 @pytest.fixture
@@ -81,3 +83,25 @@ async def test_bots_and_what_discord_says_are_not_heard(desk: Office) -> None:
     await desk.quiet()
     assert desk.discord.by_bot() == []
     assert BOT not in {turn["actor_id"] for turn in await desk.turns()}
+
+
+async def test_a_post_carries_the_tag_of_what_became_of_it_beside_its_own(desk: Office) -> None:
+    tags = desk.discord.channels[FORUM].tags
+    tags.append({**tags[0], "id": str(FORUM + 500), "name": "billing"})
+    post = await desk.discord.post(ANN, FORUM, "Money back", REFUNDS, tags=[FORUM + 500])
+    await desk.quiet()
+    thread = desk.discord.channels[post.channel]
+    assert thread.applied == [FORUM + 500, ANSWERED]
+    await desk.discord.say(ANN, post.channel, "I want to talk to a person")
+    await desk.quiet()
+    assert thread.applied == [FORUM + 500, NEEDS_HUMAN]
+    place = Address("discord", str(GUILD), str(FORUM), str(post.channel))
+    assert await desk.parts.tags.mark(place, Mark.SOLVED)
+    assert thread.applied == [FORUM + 500, SOLVED]
+
+
+async def test_a_tag_that_cannot_be_set_costs_no_answer(desk: Office) -> None:
+    desk.discord.fail("edit_channel", "error:403:50013")
+    post = await desk.discord.post(ANN, FORUM, "Money back", REFUNDS)
+    await desk.quiet()
+    assert (len(desk.texts(post.channel)), desk.discord.channels[post.channel].applied) == (1, [])
