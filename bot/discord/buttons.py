@@ -51,11 +51,6 @@ def private_view_for(delivery: Delivery) -> ui.View | None:
     return _view(delivery.turn_id, [*replies.choices(delivery), replies.SHARE])
 
 
-def back_view(turn_id: str) -> ui.View | None:
-    """Return the button that gives a conversation back to the bot."""
-    return _view(turn_id, [replies.HAND_BACK])
-
-
 def as_option(view: ui.View | None) -> dict[str, Any]:
     """Return a view as an option of whatever sends a message: discord.py takes no None for it."""
     return {"view": view} if view else {}

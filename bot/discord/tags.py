@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import discord
 
+from core.domain import Action, Decision
+from core.ports import Delivery
+
 _MOST = 5  # that a post may carry
 
 
@@ -22,9 +25,11 @@ async def solve(post: discord.Thread, tags: Tags) -> None:
     await _edit(post, tags.solved, tags, archived=True)
 
 
-async def mark(post: discord.Thread, name: str, tags: Tags) -> None:
-    """Give a post one of our tags in place of the others. Raises `discord.HTTPException`."""
-    await _edit(post, name, tags, archived=None)
+async def keep_in_step(post: discord.Thread, delivery: Delivery, tags: Tags) -> None:
+    """Tag a post by the reply that it got: answered, or handed over to people. Raises `discord.HTTPException`."""
+    reply = delivery.reply
+    if delivery.action is Action.REPLY and (reply.decision.answers or reply.decision is Decision.HANDOFF):
+        await _edit(post, tags.answered if reply.decision.answers else tags.needs_human, tags, archived=None)
 
 
 def is_post(channel: object) -> bool:
