@@ -14,7 +14,7 @@ from discord import ui
 
 from bot import forms, replies
 from bot.discord import messages
-from bot.discord.interactions import PLATFORM, QUIET, Desk, Interaction, by_of, guarded, order_key_of, say
+from bot.discord.interactions import PLATFORM, QUIET, Desk, Interaction, by_of, deferred, guarded, order_key_of, say
 from bot.discord.modals import open_form
 from bot.discord.tags import Tags, is_post, solve
 from bot.replies import Choice
@@ -110,7 +110,7 @@ class Buttons:
         if act in (Act.BAD, Act.EDIT):
             await self._open(interaction, act, turn_id)
             return
-        await interaction.response.defer()
+        await deferred(interaction)
         turn = await self._turn(interaction, act, turn_id)
         match act:
             case Act.SOURCES:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 import discord
 from discord import app_commands
 
-from bot.discord.interactions import DIRECT, PLATFORM, Desk, Interaction, by_of, channel_id_of, guarded, say
+from bot.discord.interactions import DIRECT, LATE, PLATFORM, Desk, Interaction, by_of, channel_id_of, deferred, guarded, say
 from bot.discord.markdown import escape
 from bot.discord.messages import MAX_PART
-from bot.discord.private import remember
+from bot.discord.private import in_direct, remember
 from bot.discord.windows import CORRECT_ANSWER, TEACH, Windows
 from bot.parting import fitted
 from bot.replies import ABOUT, ERASED, kept
@@ -49,13 +49,14 @@ class Slash:
         await say(interaction, f"{ABOUT} {_HOW}\n{kept(self._kept_days)}")
 
     async def ask(self, interaction: Interaction, question: str) -> None:
-        """Accept a question; its answer comes to this person alone."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await self._desk.dispatch.accept(await remember(self._desk.vault, interaction, question))
+        """Accept a question; its answer comes to this person alone, by a direct message where Discord waits no longer."""
+        is_late = await deferred(interaction, ephemeral=True, thinking=True) == LATE
+        asked = await (in_direct(interaction, question) if is_late else remember(self._desk.vault, interaction, question))
+        await self._desk.dispatch.accept(asked)
 
     async def privacy(self, interaction: Interaction, what: str) -> None:
         """Show somebody what is kept of them, here and in private, or erase it."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await deferred(interaction, ephemeral=True, thinking=True)
         by = by_of(interaction)
         places = tuple(dict.fromkeys((by.workspace_id, DIRECT)))
         if what == "delete":
@@ -69,7 +70,7 @@ class Slash:
 
     async def administer(self, interaction: Interaction, work: Callable[[Commands, Caller, str], Awaitable[Outcome]]) -> None:
         """Have something done by the commands of admins, which judge whoever asks and keep a record."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await deferred(interaction, ephemeral=True, thinking=True)
         by = by_of(interaction)
         person, rule = await self._desk.people.person_and_rule(by.workspace_id, interaction.user)
         caller = Caller(person, PLATFORM, by.workspace_id, by.channel_id)

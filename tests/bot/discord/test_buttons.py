@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
@@ -10,10 +11,12 @@ from bot import forms
 from bot.discord import buttons
 from bot.discord.modals import modal_of
 from bot.parting import size
+from core.domain import utc_now
 from core.feedback import FeedbackReason
 from core.storage.correction_store import SqlCorrectionStore
 from core.storage.database import Database
 from core.storage.feedback import SqlFeedbackLog
+from core.storage.tables import turns
 from tests.bot.discord.desk import STAFF_ROOM, Counter, buttons_of, counter
 from tests.servers.discord import DiscordPlatform
 from tests.servers.discord_state import ANN, ANSWERED, BOB, FORUM, GUILD, HELP, NEEDS_HUMAN, OLIVE, SOLVED, Can
@@ -80,14 +83,14 @@ async def test_a_draft_is_edited_by_staff_and_sent_once(desk: Counter) -> None:
 
 
 @pytest.mark.parametrize("custom_id", ["fd:person:nobody", "fd:dance:1", "rate:1", "fd:person:x y", "x" * 100])
-async def test_bad_input_28_a_button_that_is_old_or_unknown_says_that_it_expired(desk: Counter, custom_id: str) -> None:
+async def test_bad_input_36_a_button_that_is_old_or_unknown_says_that_it_expired(desk: Counter, custom_id: str) -> None:
     (answer,) = await desk.ask(PARCELS)
     answer.components[0]["components"][0]["custom_id"] = custom_id
     await desk.discord.press(ANN, answer, custom_id)
     assert "expired" in await desk.told()
 
 
-async def test_bad_input_29_a_button_of_another_conversation_is_refused_and_noted(desk: Counter) -> None:
+async def test_bad_input_37_a_button_of_another_conversation_is_refused_and_noted(desk: Counter) -> None:
     (answer,) = await desk.ask(PARCELS)
     (turn_id,) = await desk.turn_ids()
     elsewhere = await desk.client.text(STAFF_ROOM).send("x")
@@ -187,7 +190,7 @@ async def test_buttons_work_in_a_direct_conversation(desk: Counter) -> None:
     assert "How long does a parcel take?" in await desk.told()
 
 
-async def test_a_window_that_cannot_be_opened_in_time_is_said_to_be_late(desk: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bad_input_39_a_window_that_comes_too_late_is_said_to_be_late(desk: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     (answer,) = await desk.ask(PARCELS)
     (turn_id,) = await desk.turn_ids()
     monkeypatch.setattr(buttons, "WINDOW_SECONDS", 0.2)
@@ -205,3 +208,30 @@ async def test_windows_are_within_the_limits_of_discord_whatever_they_show(text:
             inner = label["component"]
             assert len(label["label"]) <= 45 and len(label.get("description") or "") <= 100
             assert size(inner.get("value") or "") <= inner.get("max_length", 4000) <= 4000
+
+
+async def test_bad_input_36_the_last_opinion_of_each_person_counts_until_the_button_expires(desk: Counter) -> None:
+    (answer,) = await desk.ask(PARCELS)
+    (turn_id,) = await desk.turn_ids()
+    for count, (user, act) in enumerate([(ANN, "good"), (ANN, "good"), (BOB, "good")], 1):
+        await desk.discord.press(user, answer, f"fd:feedback_{act}:{turn_id}")
+        await desk.told(count)
+    opened = await desk.discord.press(ANN, answer, f"fd:feedback_bad:{turn_id}")
+    await desk.discord.until(lambda: opened.modal)
+    opinions = {one.actor_id: one.helpful for one in await SqlFeedbackLog(desk.graph.database).of(turn_id)}
+    assert opinions == {str(ANN): False, str(BOB): True}
+    async with desk.graph.database.write() as connection:
+        await connection.execute(turns.update().values(asked_at=utc_now() - timedelta(days=31)))
+    await desk.discord.press(ANN, answer, f"fd:feedback_good:{turn_id}")
+    assert "expired" in await desk.told(4)
+
+
+@pytest.mark.parametrize("first_seconds", [3.0, -1.0])
+async def test_bad_input_38_what_is_acknowledged_too_late_is_done_once_all_the_same(desk: Counter, first_seconds: float) -> None:
+    (answer,) = await desk.ask(PARCELS)
+    desk.discord.first_seconds = first_seconds
+    pressed = [await desk.discord.press(ANN, answer, f"fd:person:{(await desk.turn_ids())[0]}") for _ in range(2)]
+    await desk.discord.until(lambda: desk.discord.by_bot(STAFF_ROOM))
+    await desk.quiet()
+    assert len(desk.discord.by_bot(STAFF_ROOM)) == 1
+    assert [one.response is None for one in pressed] == [first_seconds < 0] * 2

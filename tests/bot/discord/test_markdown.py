@@ -100,7 +100,13 @@ def test_an_address_or_its_words_cannot_end_the_link_early() -> None:
 
 
 def test_what_follows_a_link_cannot_move_it_elsewhere() -> None:
-    for text in ("](https://evil.test)", "`](https://evil.test)`", "```\n](<https://evil.test>)\n```", "]`(https://evil.test)`"):
+    for text in (
+        "](javascript:x)",
+        "](https://evil.test)",
+        "`](https://evil.test)`",
+        "```\n](<https://evil.test>)\n```",
+        "]`(https://evil.test)`",
+    ):
         assert set(show(rendered(f"[Pay]({PAY}) {text}\n\n{text}", PAY)).links) == {PAY}
 
 
