@@ -17,6 +17,8 @@ EMPTY = "(empty)"  # no platform takes a message without any text
 A_DRAFT, WAITS, SEE_MESSAGE = "A draft for you to check", "A customer waits for a person", "see the message"
 NO_SOURCES = "These sources are no longer part of the help articles."
 IN_PRIVATE = "They asked in private, so write to them:"
+ABOUT = "I answer questions from our help articles, and hand over to a person when I am not sure or when you ask for one."
+ERASED = "The text of everything you asked me is erased."
 _WHY = {
     Reason.ASKED_FOR_PERSON: "They asked for a person.",
     Reason.LOW_CONFIDENCE: "The help articles hold no reliable answer to this.",
@@ -61,6 +63,13 @@ def choices(delivery: Delivery) -> tuple[Choice, ...]:
         return (PERSON,)
     opinions = (Choice(Act.GOOD, "👍", "This answer helped"), Choice(Act.BAD, "👎", "This answer did not help"))
     return (*opinions, PERSON, *([Choice(Act.SOURCES, "Show sources")] if reply.citations else []))
+
+
+def kept(days: int) -> str:
+    """Return what is kept of a customer, and for how many days; 0: until somebody erases it."""
+    reason = "so that people on our team can follow up and the help articles get better"
+    until = f"Their text is deleted after {days} days. " if days else ""
+    return f"I keep your questions and my answers, {reason}. {until}Answers may be written by an AI."
 
 
 def why(reply: Reply) -> str:

@@ -14,7 +14,7 @@ from discord import ui
 
 from bot import forms, replies
 from bot.discord import messages
-from bot.discord.interactions import PLATFORM, QUIET, Desk, Interaction, by_of, guarded, order_key_of, say
+from bot.discord.interactions import PLATFORM, QUIET, Desk, Interaction, by_of, deferred, guarded, order_key_of, say
 from bot.discord.modals import open_form
 from bot.discord.tags import Tags, is_post, solve
 from bot.replies import Choice
@@ -49,11 +49,6 @@ def view_for(delivery: Delivery, *, in_forum: bool = False) -> ui.View | None:
 def private_view_for(delivery: Delivery) -> ui.View | None:
     """Return what can be pressed under an answer that one person sees."""
     return _view(delivery.turn_id, [*replies.choices(delivery), replies.SHARE])
-
-
-def back_view(turn_id: str) -> ui.View | None:
-    """Return the button that gives a conversation back to the bot."""
-    return _view(turn_id, [replies.HAND_BACK])
 
 
 def as_option(view: ui.View | None) -> dict[str, Any]:
@@ -115,7 +110,7 @@ class Buttons:
         if act in (Act.BAD, Act.EDIT):
             await self._open(interaction, act, turn_id)
             return
-        await interaction.response.defer()
+        await deferred(interaction)
         turn = await self._turn(interaction, act, turn_id)
         match act:
             case Act.SOURCES:

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 Interaction: TypeAlias = discord.Interaction[Any]
 PLATFORM = "discord"
+LATE, ANSWERED = 10062, 40060  # codes of Discord: after three seconds, and for the second answer
 DIRECT = "dm"  # the workspace of conversations that are in no guild
 APOLOGY = "Sorry, something went wrong on our side. Please try again in a minute."
 QUIET: dict[str, Any] = {"allowed_mentions": discord.AllowedMentions.none(), "suppress_embeds": True}
@@ -50,6 +51,21 @@ def channel_id_of(interaction: Interaction) -> str:
 def order_key_of(interaction: Interaction) -> str:
     """Return an id that sorts among those of messages."""
     return f"{interaction.id:020}"
+
+
+async def deferred(interaction: Interaction, **how: Any) -> int:
+    """Acknowledge an interaction before anything else is done; return 0, or the code when Discord waits no longer.
+
+    What was pressed is done all the same: a process that is late, or second, does nothing twice, and it is only not told of.
+    """
+    try:
+        await interaction.response.defer(**how)
+    except discord.HTTPException as error:
+        if error.code not in (LATE, ANSWERED):
+            raise
+        logger.warning("an interaction in Discord was acknowledged too late, or by another process: %s", error)
+        return error.code
+    return 0
 
 
 async def say(interaction: Interaction, *texts: str, **more: Any) -> None:

@@ -28,11 +28,16 @@ class Sent(NamedTuple):
 
 async def open_form(interaction: Interaction, form: Form, turn_id: str = "") -> None:
     """Open a window; it must be the first answer to an interaction. Raises `discord.HTTPException`."""
+    await interaction.response.send_modal(modal_of(form, turn_id))
+
+
+def modal_of(form: Form, turn_id: str = "") -> ui.Modal:
+    """Return a window within the limits of Discord, whatever stands in its fields. Needs a running loop."""
     modal = ui.Modal(title=form.title, custom_id=f"fd-form:{form.name}:{turn_id}", timeout=None)
     for field in form.fields:
         modal.add_item(ui.Label(text=field.label, description=field.hint or None, component=_component(field)))
     modal.stop()  # what is sent comes by its id: the library need not remember every window
-    await interaction.response.send_modal(modal)
+    return modal
 
 
 def sent_in(interaction: Interaction) -> Sent | None:

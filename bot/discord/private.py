@@ -9,7 +9,7 @@ import discord
 
 from bot.discord import messages
 from bot.discord.buttons import as_option, private_view_for
-from bot.discord.interactions import PLATFORM, QUIET, Interaction, by_of, order_key_of
+from bot.discord.interactions import DIRECT, PLATFORM, QUIET, Interaction, by_of, order_key_of
 from core.domain import Actor, Address, InboundMessage, utc_now
 from core.errors import RefusedError
 from core.ports import Delivery
@@ -31,10 +31,18 @@ async def remember(vault: Vault, interaction: Interaction, question: str) -> Inb
     address = Address(PLATFORM, by.workspace_id, by.channel_id, f"{PRIVATE}{interaction.id}")
     route = f"{interaction.application_id}/{interaction.token}"
     await vault.put(route_of(address), route.encode(), utc_now() + _LASTS)
-    actor = Actor(by.user_id, interaction.user.display_name)
-    return InboundMessage(
-        f"command-{interaction.id}", address, actor, question, interaction.created_at, order_key=order_key_of(interaction)
-    )
+    return _asked(interaction, address, question)
+
+
+async def in_direct(interaction: Interaction, question: str) -> InboundMessage:
+    """Return a question in the direct conversation with whoever asks. Raises `discord.HTTPException`."""
+    channel_id = str((await interaction.user.create_dm()).id)
+    return _asked(interaction, Address(PLATFORM, DIRECT, channel_id, channel_id), question)
+
+
+def _asked(interaction: Interaction, address: Address, question: str) -> InboundMessage:
+    actor, key = Actor(str(interaction.user.id), interaction.user.display_name), order_key_of(interaction)
+    return InboundMessage(f"command-{interaction.id}", address, actor, question, interaction.created_at, order_key=key)
 
 
 async def answer_privately(client: discord.Client, vault: Vault, delivery: Delivery, texts: tuple[str, ...]) -> str:

@@ -13,12 +13,13 @@ from typing import Any, Literal
 import discord
 from discord import app_commands
 
-from bot.discord.interactions import DIRECT, PLATFORM, Desk, Interaction, by_of, channel_id_of, guarded, say
+from bot.discord.interactions import DIRECT, LATE, PLATFORM, Desk, Interaction, by_of, channel_id_of, deferred, guarded, say
 from bot.discord.markdown import escape
 from bot.discord.messages import MAX_PART
-from bot.discord.private import remember
+from bot.discord.private import in_direct, remember
 from bot.discord.windows import CORRECT_ANSWER, TEACH, Windows
 from bot.parting import fitted
+from bot.replies import ABOUT, ERASED, kept
 from core.domain import utc_now
 from core.presence import Mode
 from core.privacy import PrivacyDesk
@@ -28,33 +29,34 @@ from core.vault import Vault
 
 logger = logging.getLogger(__name__)
 
-ABOUT = (
-    "I answer questions from our help articles, and hand over to a person when I am not sure or when you ask for one. "
-    "Mention me, write to me in private, or use `/ask`: then only you see the answer. "
-    "I keep your questions and my answers; `/support privacy` shows or erases them. Answers may be written by an AI."
-)
+_HOW = "Mention me, write to me in private, or use `/ask`: then only you see the answer. `/support privacy` shows or erases what I keep."
 _GONE = "I no longer know this command like that. Please reload Discord and try again."
-ERASED = "The text of everything you asked me is erased."
 _CLAIMED = timedelta(minutes=2)  # so long a process that told Discord of its commands, and died, keeps others from it
 
 
 class Slash:
     """`/ask`, `/support` and `/support-admin`."""
 
-    def __init__(self, desk: Desk, privacy: PrivacyDesk, commands: Callable[[Mapping[str, Rule]], Commands]) -> None:
-        """`commands` makes the commands for the rules of a guild."""
+    def __init__(self, desk: Desk, privacy: PrivacyDesk, commands: Callable[[Mapping[str, Rule]], Commands], kept_days: int) -> None:
+        """`commands` makes the commands for the rules of a guild; after `kept_days` texts are deleted, 0: never."""
         self._desk = desk
         self._privacy = privacy
         self._commands = commands
+        self._kept_days = kept_days
+
+    async def status(self, interaction: Interaction) -> None:
+        """Tell what the bot does, and what it keeps."""
+        await say(interaction, f"{ABOUT} {_HOW}\n{kept(self._kept_days)}")
 
     async def ask(self, interaction: Interaction, question: str) -> None:
-        """Accept a question; its answer comes to this person alone."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await self._desk.dispatch.accept(await remember(self._desk.vault, interaction, question))
+        """Accept a question; its answer comes to this person alone, by a direct message where Discord waits no longer."""
+        is_late = await deferred(interaction, ephemeral=True, thinking=True) == LATE
+        asked = await (in_direct(interaction, question) if is_late else remember(self._desk.vault, interaction, question))
+        await self._desk.dispatch.accept(asked)
 
     async def privacy(self, interaction: Interaction, what: str) -> None:
         """Show somebody what is kept of them, here and in private, or erase it."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await deferred(interaction, ephemeral=True, thinking=True)
         by = by_of(interaction)
         places = tuple(dict.fromkeys((by.workspace_id, DIRECT)))
         if what == "delete":
@@ -68,7 +70,7 @@ class Slash:
 
     async def administer(self, interaction: Interaction, work: Callable[[Commands, Caller, str], Awaitable[Outcome]]) -> None:
         """Have something done by the commands of admins, which judge whoever asks and keep a record."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await deferred(interaction, ephemeral=True, thinking=True)
         by = by_of(interaction)
         person, rule = await self._desk.people.person_and_rule(by.workspace_id, interaction.user)
         caller = Caller(person, PLATFORM, by.workspace_id, by.channel_id)
@@ -87,7 +89,7 @@ def add_commands(tree: app_commands.CommandTree[Any], slash: Slash, windows: Win
 
     @support.command(name="status", description="What I do and what I keep.")
     async def status(interaction: Interaction) -> None:
-        await guarded(interaction, say(interaction, ABOUT))
+        await guarded(interaction, slash.status(interaction))
 
     @support.command(name="privacy", description="Show or erase what I keep of you.")
     async def privacy(interaction: Interaction, what: Literal["export", "delete"]) -> None:

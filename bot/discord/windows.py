@@ -8,7 +8,7 @@ import discord
 
 from bot import forms
 from bot.discord.buttons import WINDOW_SECONDS, turn_in
-from bot.discord.interactions import PLATFORM, Desk, Interaction, by_of, guarded, say
+from bot.discord.interactions import PLATFORM, Desk, Interaction, by_of, deferred, guarded, say
 from bot.discord.modals import Sent, open_form, sent_in
 from core.domain import Address
 from core.review import TurnRecord
@@ -80,7 +80,7 @@ class Windows:
         return turns[-1].question if turns else ""
 
     async def _submit(self, interaction: Interaction, sent: Sent) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await deferred(interaction, ephemeral=True, thinking=True)
         by = by_of(interaction)
         match sent.form:
             case forms.FEEDBACK:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from bot.replies import ERASED
 from bot.slack.adapter import PLATFORM, PRIVATE, route_of
 from bot.slack.buttons import Desk
 from bot.slack.interactions import Command
@@ -66,7 +67,7 @@ class Slash:
                 return export_text(await self._privacy.export(*mine))
             case ["delete"]:
                 await self._privacy.erase(*mine)
-                return "The text of everything you asked me is erased."
+                return ERASED
             case _:
                 return USAGE
 

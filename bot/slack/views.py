@@ -75,10 +75,7 @@ def edit_draft_modal(turn_id: str, text: str) -> View:
 
 def home(examples: Sequence[str], asked: Sequence[Asked], kept_days: int, name: str = "Frontdesk") -> View:
     """Return the App Home of one user: what the bot is, what may be asked, what they asked, and what is kept of it."""
-    about = (
-        "I answer questions from our help articles, and hand over to a person when I am not sure or when you ask for one. "
-        "Write to me here under *Messages*, or mention me in a channel."
-    )
+    about = f"{replies.ABOUT} Write to me here under *Messages*, or mention me in a channel."
     blocks = [header(name), section(about)]
     if examples:
         blocks.append(section("*You could ask*"))
@@ -90,10 +87,6 @@ def home(examples: Sequence[str], asked: Sequence[Asked], kept_days: int, name: 
 
 
 def _privacy(kept_days: int) -> list[Block]:
-    kept = (
-        "*Your data*\nI keep your questions and my answers, so that people on our team can follow up and the help articles get better. "
-        f"{f'Their text is deleted after {kept_days} days. ' if kept_days else ''}Answers may be written by an AI."
-    )
     confirm = {
         "title": plain_text("Delete your data?", 100),
         "text": plain_text("The text of everything you asked me will be erased. This cannot be undone.", 300),
@@ -105,7 +98,7 @@ def _privacy(kept_days: int) -> list[Block]:
         button("privacy_export", "Send me my data"),
         button("privacy_delete", "Delete my data", style="danger", confirm=confirm),
     ]
-    return [section(kept), actions(buttons)]
+    return [section(f"*Your data*\n{replies.kept(kept_days)}"), actions(buttons)]
 
 
 def _asked_row(asked: Asked) -> Block:

@@ -17,6 +17,7 @@ from bot.discord.interactions import DIRECT, PLATFORM, Desk
 from bot.discord.messages import alert, draft, render
 from bot.discord.private import PRIVATE, answer_privately
 from bot.discord.slash import Slash, add_commands, sync
+from bot.discord.tags import Tags, is_post, keep_in_step
 from bot.discord.windows import Windows
 from bot.settings import Settings
 from core.dialogue.engine import Engine
@@ -77,8 +78,9 @@ class Adapter:
         for text in first:
             await channel.send(text)
         post = self.client.get_channel(int(delivery.address.thread_id)) if not to_staff else None
-        in_forum = isinstance(post, discord.Thread) and isinstance(post.parent, discord.ForumChannel)
-        said = await channel.send(last, **as_option(view_for(delivery, in_forum=in_forum)))
+        said = await channel.send(last, **as_option(view_for(delivery, in_forum=is_post(post))))
+        if isinstance(post, discord.Thread) and is_post(post):
+            await keep_in_step(post, delivery, Tags())
         return f"{said.channel.id}/{said.id}"
 
     async def _texts(self, delivery: Delivery) -> tuple[str, ...]:
@@ -165,7 +167,7 @@ async def counter(database: Database, server: DiscordPlatform) -> AsyncIterator[
     actions = Actions(graph.dispatch.accept, book, feedback, drafts, log, audit, corrections)
     desk: Desk = Desk(graph.dispatch, actions, book, Roles(), vault, shelf.passage)
     windows = Windows(desk)
-    slash = Slash(desk, graph.privacy_desk, lambda rules: Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog))
+    slash = Slash(desk, graph.privacy_desk, lambda rules: Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog), 30)
 
     async def prepare(client: Bot) -> None:
         client.add_dynamic_items(*Buttons(desk).items())

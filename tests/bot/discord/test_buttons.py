@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
+from bot import forms
+from bot.discord import buttons
+from bot.discord.modals import modal_of
+from bot.parting import size
+from core.domain import utc_now
 from core.feedback import FeedbackReason
 from core.storage.correction_store import SqlCorrectionStore
 from core.storage.database import Database
 from core.storage.feedback import SqlFeedbackLog
+from core.storage.tables import turns
 from tests.bot.discord.desk import STAFF_ROOM, Counter, buttons_of, counter
 from tests.servers.discord import DiscordPlatform
 from tests.servers.discord_state import ANN, ANSWERED, BOB, FORUM, GUILD, HELP, NEEDS_HUMAN, OLIVE, SOLVED, Can
@@ -76,14 +83,14 @@ async def test_a_draft_is_edited_by_staff_and_sent_once(desk: Counter) -> None:
 
 
 @pytest.mark.parametrize("custom_id", ["fd:person:nobody", "fd:dance:1", "rate:1", "fd:person:x y", "x" * 100])
-async def test_bad_input_28_a_button_that_is_old_or_unknown_says_that_it_expired(desk: Counter, custom_id: str) -> None:
+async def test_bad_input_36_a_button_that_is_old_or_unknown_says_that_it_expired(desk: Counter, custom_id: str) -> None:
     (answer,) = await desk.ask(PARCELS)
     answer.components[0]["components"][0]["custom_id"] = custom_id
     await desk.discord.press(ANN, answer, custom_id)
     assert "expired" in await desk.told()
 
 
-async def test_bad_input_29_a_button_of_another_conversation_is_refused_and_noted(desk: Counter) -> None:
+async def test_bad_input_37_a_button_of_another_conversation_is_refused_and_noted(desk: Counter) -> None:
     (answer,) = await desk.ask(PARCELS)
     (turn_id,) = await desk.turn_ids()
     elsewhere = await desk.client.text(STAFF_ROOM).send("x")
@@ -102,11 +109,10 @@ async def test_a_post_is_solved_by_its_asker_or_by_staff_and_put_away(desk: Coun
     await desk.discord.press(OLIVE, answer, f"fd:solved:{turn_id}")
     assert "Only staff" in await desk.told()
     place = desk.discord.channels[post.id]
-    assert place.applied == [NEEDS_HUMAN]
+    assert place.applied == [ANSWERED]
     await desk.discord.press(ANN, answer, f"fd:solved:{turn_id}")
     await desk.discord.until(lambda: place.archived)
     assert (place.applied, place.locked) == ([SOLVED], False)
-    assert ANSWERED not in place.applied
 
 
 async def test_a_post_that_may_not_be_changed_says_what_is_missing(desk: Counter) -> None:
@@ -166,3 +172,66 @@ async def test_every_button_and_window_works_when_the_process_is_another(
         await server.press(ANN, answer, f"fd:sources:{turn_id}")
         assert "How long does a parcel take?" in await desk.told(2)
         assert len(desk.client._connection._view_store._views) == len(desk.client._connection._view_store._modals) == 0
+
+
+async def test_tags_of_a_post_are_kept_in_step_and_those_of_others_stay(desk: Counter) -> None:
+    desk.discord.channels[FORUM].tags.append({"id": "77", "name": "billing", "moderated": False, "emoji_id": None, "emoji_name": None})
+    await desk.discord.change(FORUM)
+    post = await desk.discord.post(ANN, FORUM, "Refund", "How long?", tags=[77])
+    await desk.ask(REFUNDS, FORUM, post.id)
+    assert desk.discord.channels[post.id].applied == [ANSWERED, 77]
+    await desk.ask("a person, please", FORUM, post.id)
+    await desk.discord.until(lambda: desk.discord.channels[post.id].applied == [NEEDS_HUMAN, 77])
+
+
+async def test_buttons_work_in_a_direct_conversation(desk: Counter) -> None:
+    (answer,) = await desk.ask(PARCELS, desk.discord.direct_with(ANN).id)
+    await desk.discord.press(ANN, answer, f"fd:sources:{(await desk.turn_ids())[0]}")
+    assert "How long does a parcel take?" in await desk.told()
+
+
+async def test_bad_input_39_a_window_that_comes_too_late_is_said_to_be_late(desk: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    (answer,) = await desk.ask(PARCELS)
+    (turn_id,) = await desk.turn_ids()
+    monkeypatch.setattr(buttons, "WINDOW_SECONDS", 0.2)
+    async with desk.graph.database.write():  # somebody else writes, and feedback waits
+        await desk.discord.press(ANN, answer, f"fd:feedback_bad:{turn_id}")
+        assert "took too long" in await desk.told()
+
+
+@pytest.mark.parametrize("text", ["", "x" * 20_000, "😀" * 5000, "\ud800\x00"])
+async def test_windows_are_within_the_limits_of_discord_whatever_they_show(text: str) -> None:
+    for form in (forms.feedback(), forms.correction(text, text), forms.lesson(text, text), forms.edited_draft(text)):
+        made = modal_of(form, "t" * 64).to_dict()
+        assert len(made["title"]) <= 45 and len(made["custom_id"]) <= 100 and len(made["components"]) <= 5
+        for label in made["components"]:
+            inner = label["component"]
+            assert len(label["label"]) <= 45 and len(label.get("description") or "") <= 100
+            assert size(inner.get("value") or "") <= inner.get("max_length", 4000) <= 4000
+
+
+async def test_bad_input_36_the_last_opinion_of_each_person_counts_until_the_button_expires(desk: Counter) -> None:
+    (answer,) = await desk.ask(PARCELS)
+    (turn_id,) = await desk.turn_ids()
+    for count, (user, act) in enumerate([(ANN, "good"), (ANN, "good"), (BOB, "good")], 1):
+        await desk.discord.press(user, answer, f"fd:feedback_{act}:{turn_id}")
+        await desk.told(count)
+    opened = await desk.discord.press(ANN, answer, f"fd:feedback_bad:{turn_id}")
+    await desk.discord.until(lambda: opened.modal)
+    opinions = {one.actor_id: one.helpful for one in await SqlFeedbackLog(desk.graph.database).of(turn_id)}
+    assert opinions == {str(ANN): False, str(BOB): True}
+    async with desk.graph.database.write() as connection:
+        await connection.execute(turns.update().values(asked_at=utc_now() - timedelta(days=31)))
+    await desk.discord.press(ANN, answer, f"fd:feedback_good:{turn_id}")
+    assert "expired" in await desk.told(4)
+
+
+@pytest.mark.parametrize("first_seconds", [3.0, -1.0])
+async def test_bad_input_38_what_is_acknowledged_too_late_is_done_once_all_the_same(desk: Counter, first_seconds: float) -> None:
+    (answer,) = await desk.ask(PARCELS)
+    desk.discord.first_seconds = first_seconds
+    pressed = [await desk.discord.press(ANN, answer, f"fd:person:{(await desk.turn_ids())[0]}") for _ in range(2)]
+    await desk.discord.until(lambda: desk.discord.by_bot(STAFF_ROOM))
+    await desk.quiet()
+    assert len(desk.discord.by_bot(STAFF_ROOM)) == 1
+    assert [one.response is None for one in pressed] == [first_seconds < 0] * 2

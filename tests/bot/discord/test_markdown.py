@@ -51,6 +51,12 @@ def test_a_line_of_plain_words_never_becomes_a_heading_a_list_a_quote_or_small_p
     assert shown.text.translate(INVISIBLE) == text.translate(INVISIBLE)
 
 
+@pytest.mark.parametrize("markdown", ["\\# a", "\\- a", "1\\. a", "\\> a", "x\\\n\\# a", "![# a](x)"])
+def test_words_of_an_answer_become_no_heading_list_or_quote_either(markdown: str) -> None:
+    assert show(rendered(markdown)).styles() == set()
+    assert show(rendered(f"> {markdown}")).styles() <= {"q"}
+
+
 @pytest.mark.parametrize(
     "text", ["*a*", "**a**", "_a_", "__a__", "~~a~~", "||a||", "`a`", "```a```", "[a](b)", "\\*a*", "a\\", "¯\\_(ツ)_/¯"]
 )
@@ -100,7 +106,13 @@ def test_an_address_or_its_words_cannot_end_the_link_early() -> None:
 
 
 def test_what_follows_a_link_cannot_move_it_elsewhere() -> None:
-    for text in ("](https://evil.test)", "`](https://evil.test)`", "```\n](<https://evil.test>)\n```", "]`(https://evil.test)`"):
+    for text in (
+        "](javascript:x)",
+        "](https://evil.test)",
+        "`](https://evil.test)`",
+        "```\n](<https://evil.test>)\n```",
+        "]`(https://evil.test)`",
+    ):
         assert set(show(rendered(f"[Pay]({PAY}) {text}\n\n{text}", PAY)).links) == {PAY}
 
 

@@ -135,7 +135,7 @@ async def test_admins_set_a_channel_and_are_recorded(desk: Counter) -> None:
     assert (f"discord:{GUILD}:{BOB}", "channel.mode", "done") in await desk.audited()
 
 
-async def test_bad_input_37_who_is_no_admin_is_refused_and_recorded_whatever_discord_lets_them_see(desk: Counter) -> None:
+async def test_bad_input_40_who_is_no_admin_is_refused_and_recorded_whatever_discord_lets_them_see(desk: Counter) -> None:
     await desk.discord.command(ANN, HELP, "support-admin channel", {"mode": "off"})
     assert "Only admins may do this" in await desk.told()
     assert await desk.audited() == [(f"discord:{GUILD}:{ANN}", "channel.mode", "denied")]
@@ -178,7 +178,7 @@ async def test_a_command_of_an_older_version_says_that_it_is_gone(desk: Counter)
     assert "no longer" in await desk.told()
 
 
-async def test_bad_input_39_a_failure_is_told_in_our_words(desk: Counter) -> None:
+async def test_a_failure_is_told_in_our_words(desk: Counter) -> None:
     async with desk.graph.database.write() as connection:
         await connection.exec_driver_sql("drop table secrets")
     await desk.discord.command(ANN, HELP, "ask", {"question": REFUNDS})
@@ -196,3 +196,23 @@ async def test_questions_of_a_thread_go_by_its_channel(desk: Counter) -> None:
     address = turn.address
     assert address == Address("discord", str(GUILD), str(HELP), address.thread_id)
     assert address.thread_id.startswith("private-")
+
+
+async def test_bad_input_38_a_question_that_is_taken_too_late_is_answered_by_a_direct_message(desk: Counter) -> None:
+    desk.discord.first_seconds = -1.0
+    await desk.discord.command(ANN, HELP, "ask", {"question": REFUNDS})
+    direct = desk.discord.direct_with(ANN).id
+    await desk.discord.until(lambda: desk.discord.by_bot(direct))
+    assert "Refunds take 14 days." in desk.discord.by_bot(direct)[0].content
+    assert desk.discord.by_bot(HELP) == []
+
+
+async def test_a_long_private_answer_comes_in_parts_with_its_buttons_under_the_last(desk: Counter) -> None:
+    await asked_privately(desk)
+    (row,) = await desk.turns()
+    turn = await SqlTurnBook(desk.graph.database).turn(row["turn_id"])
+    assert turn
+    long = parcel(reply("\n\n".join(["word " * 200] * 4)))._replace(address=turn.address)
+    await answer_privately(desk.client, desk.vault, long, ())
+    *_, before, last = desk.discord.ephemerals
+    assert (buttons_of(before), buttons_of(last)[-1], last.ephemeral_for) == ([], "share", ANN)
