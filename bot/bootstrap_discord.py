@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bot.bootstrap import Frontdesk
+from bot.desk import Desk
 from bot.door import Door
+from bot.secrets import vault_keys
 from core.errors import SettingsError
+from core.ports import Delivery
 from core.presence import Mode
+from core.staff.actions import Actions
+from core.staff.commands import Commands
+from core.staff.rights import Rule
 from core.storage.channels import SqlChannels
+from core.storage.correction_store import SqlCorrectionStore
+from core.storage.drafts import SqlDrafts
+from core.storage.feedback import SqlFeedbackLog
 from core.storage.positions import SqlPositions
 from core.storage.previews import SqlPreviews
 from core.storage.turn_book import SqlTurnBook
+from core.storage.vault import SqlVault
+from core.vault import Vault
 from retrieval.retriever import SnapshotRetriever
 
 if TYPE_CHECKING:
@@ -34,6 +45,7 @@ async def discord_of(
     from bot.discord.adapter import Stores
     from bot.discord.client import FrontdeskClient
     from bot.discord.parts import assemble
+    from bot.discord.private import answer_privately
 
     async def texts(passage_ids: tuple[str, ...]) -> tuple[str, ...]:
         found = [await retriever.passage(passage_id) for passage_id in passage_ids]
@@ -42,10 +54,46 @@ async def discord_of(
     asked, database = graph.settings.discord, graph.database
     stores = Stores(SqlTurnBook(database), SqlPreviews(database), texts)
     door = Door(graph.dispatch, SqlChannels(database), graph.conversation_log, Mode(asked.mode))
+    vault = SqlVault(database, vault_keys(graph.settings))
     async with FrontdeskClient(asked.message_content, ready_seconds, identify_seconds) as client:
-        parts = assemble(client, asked, stores, graph.dispatch, door, SqlPositions(database))
+
+        async def privately(delivery: Delivery, cited: tuple[str, ...]) -> str:
+            return await answer_privately(client, vault, delivery, cited)
+
+        parts = assemble(client, asked, stores, graph.dispatch, door, SqlPositions(database), privately)
+        _offer(graph, parts, vault, retriever)
         try:
             yield parts
         finally:
             await parts.live.aclose()
             await parts.tags.aclose()
+
+
+def _offer(graph: Frontdesk, parts: DiscordParts, vault: Vault, retriever: SnapshotRetriever) -> None:
+    """Put buttons, windows and commands on the client of `parts`; Discord is told of the commands where the gateway is listened to."""
+    from bot.discord.buttons import Buttons
+    from bot.discord.interactions import PLATFORM
+    from bot.discord.interactions import Desk as DiscordDesk
+    from bot.discord.slash import Slash, add_commands, sync
+    from bot.discord.windows import Windows
+
+    asked, database, client = graph.settings.discord, graph.database, parts.client
+    audit, channels, turns = graph.audit_log, SqlChannels(database), SqlTurnBook(database)
+    feedback, drafts, corrections = SqlFeedbackLog(database), SqlDrafts(database), SqlCorrectionStore(database)
+    actions = Actions(graph.dispatch.accept, turns, feedback, drafts, graph.conversation_log, audit, corrections)
+    desk: DiscordDesk = Desk(graph.dispatch, actions, turns, parts.people, vault, retriever.passage)
+
+    def commands(rules: Mapping[str, Rule]) -> Commands:
+        places = {PLATFORM} if asked.staff_channel else set()
+        return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, graph.model_name, places)
+
+    windows, home = Windows(desk), int(asked.home_guild) if asked.home_guild else None
+    client.add_dynamic_items(*Buttons(desk, parts.tags).items())
+    add_commands(client.tree, Slash(desk, graph.privacy_desk, commands, graph.settings.retention_days), windows, home)
+    client.submitted = windows.submitted
+
+    async def announce() -> None:
+        for guild in dict.fromkeys((None, home)):
+            await sync(client.tree, vault, guild)
+
+    parts.gateway.announce = announce

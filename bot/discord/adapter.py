@@ -12,7 +12,7 @@ from bot.discord import messages
 from bot.discord.buttons import view_for
 from bot.discord.events import PLATFORM, PRIVATE, snowflake_at
 from bot.discord.live import LivePreviews, Standing
-from bot.discord.rest import UNKNOWN_CHANNEL, DiscordRefusedError, Json, Rest, nonce_of
+from bot.discord.rest import FAILURES, UNKNOWN_CHANNEL, DiscordRefusedError, Json, Rest, meaning, nonce_of
 from bot.discord.rooms import Room, Rooms
 from bot.discord.tags import Tags
 from core.domain import Action, Address, Cue, InboundMessage
@@ -119,7 +119,7 @@ class DiscordAdapter:
         link = await self._link(delivery.address)
         if delivery.action is Action.DRAFT:
             return messages.draft(delivery, question, link, cited)
-        return messages.alert(delivery, question, link, "" if link else asker)
+        return (messages.alert(delivery, question, link, "" if link else asker),)
 
     async def _link(self, address: Address) -> str:
         """Return where staff can read a conversation, empty when they cannot."""
@@ -153,7 +153,7 @@ class DiscordAdapter:
 
     async def _replace(self, delivery: Delivery, room: Room, parts: tuple[str, ...], standing: Standing) -> str:
         """Put the first part in the place of the preview; where that is gone, post it. Return the message's id."""
-        view = _view(delivery, parts, 0)
+        view = await self._view(delivery, parts, 0)
         channel_id, _, message_id = standing.reference.partition("/")
         if not message_id:  # under its nonce Discord returns the preview, if there is one after all
             posted = await self._rest.post(room.channel_id, parts[0], standing.nonce, view, room.reply_to)
@@ -170,7 +170,7 @@ class DiscordAdapter:
 
     async def _say(self, delivery: Delivery, room: Room, parts: tuple[str, ...], number: int) -> str:
         """Post one part; return the message's id."""
-        nonce, view = nonce_of(delivery.key, number), _view(delivery, parts, number)
+        nonce, view = nonce_of(delivery.key, number), await self._view(delivery, parts, number)
         return str((await self._rest.post(room.channel_id, parts[number], nonce, view, room.reply_to))["id"])
 
     async def _arrived(self, delivery: Delivery, room: Room, parts: tuple[str, ...]) -> Mapping[int, str]:
@@ -196,12 +196,17 @@ class DiscordAdapter:
         if self._privately is None:
             raise RefusedError("The quarter of an hour in which Discord takes a private answer is over.")
         cited = await self._stores.texts(tuple(citation.passage_id for citation in delivery.reply.citations))
-        return await self._privately(delivery, cited)
+        await self._rest.open()
+        try:
+            return await self._privately(delivery, cited)
+        except FAILURES as error:
+            raise meaning("a private answer", error) from error
 
-
-def _view(delivery: Delivery, parts: tuple[str, ...], number: int) -> discord.ui.View | None:
-    """The buttons of a reply stand below its last part."""
-    return view_for(delivery) if number == len(parts) - 1 else None
+    async def _view(self, delivery: Delivery, parts: tuple[str, ...], number: int) -> discord.ui.View | None:
+        """The buttons of a reply stand below its last part."""
+        if number < len(parts) - 1:
+            return None
+        return view_for(delivery, in_forum=await self._tags.is_post(delivery.address))
 
 
 def _is_private(delivery: Delivery) -> bool:

@@ -16,7 +16,7 @@ from bot import forms, replies
 from bot.discord import messages
 from bot.discord.interactions import PLATFORM, QUIET, Desk, Interaction, by_of, deferred, guarded, order_key_of, say
 from bot.discord.modals import open_form
-from bot.discord.tags import Tags, is_post, solve
+from bot.discord.tags import Mark, Tags
 from bot.replies import Choice
 from core.domain import Action
 from core.ports import Delivery
@@ -75,7 +75,7 @@ def _view(turn_id: str, offered: Sequence[Choice]) -> ui.View | None:
 class Buttons:
     """Does what a button says, after looking up what it belongs to."""
 
-    def __init__(self, desk: Desk, tags: Tags = Tags()) -> None:
+    def __init__(self, desk: Desk, tags: Tags) -> None:
         self._desk = desk
         self._tags = tags
 
@@ -163,7 +163,7 @@ class Buttons:
     async def _solve(self, interaction: Interaction, turn: TurnRecord) -> None:
         """Mark a post as solved, for its asker and for staff."""
         by, post = by_of(interaction), interaction.channel
-        if not isinstance(post, discord.Thread) or not is_post(post) or str(post.id) != turn.address.thread_id:
+        if not isinstance(post, discord.Thread) or str(post.id) != turn.address.thread_id or not await self._tags.is_post(turn.address):
             raise NotAllowedError(NOT_YOURS)
         if by.user_id != turn.actor_id:
             await self._desk.actions.require(
@@ -171,6 +171,7 @@ class Buttons:
             )
         try:
             await say(interaction, _CLOSED)  # before it is put away: writing in it would bring it back
-            await solve(post, self._tags)
+            await self._tags.mark(turn.address, Mark.SOLVED)
+            await post.edit(archived=True)
         except discord.Forbidden:
             raise NotAllowedError(_MAY_NOT) from None

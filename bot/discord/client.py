@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import aiohttp
 import discord
+from discord import app_commands
 
 from bot.discord.backfill import Backfill
 from bot.discord.lanes import Lanes
 from bot.discord.receiver import Receiver
-from bot.discord.rest import Rest
+from bot.discord.rest import FAILURES, Rest
 from core.delivery.crew import backoff
-from core.errors import DeliveryError, SettingsError
+from core.errors import DeliveryError, SettingsError, StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +49,9 @@ class FrontdeskClient(discord.AutoShardedClient):
             guild_ready_timeout=ready_seconds,
         )
         self._identify_seconds = identify_seconds
+        self.tree = app_commands.CommandTree(self)
+        self.submitted: Callable[[discord.Interaction[Any]], Awaitable[None]] | None = None  # for windows; commands have their tree
         self.gateway: Gateway | None = None
-        self.prepare: list[Callable[[FrontdeskClient], Awaitable[None]]] = []  # what to do once logged in
-
-    async def setup_hook(self) -> None:
-        """Do what must be done before the first event."""
-        for work in self.prepare:
-            await work(self)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Wait as long as Discord asks for between two sessions."""
@@ -74,6 +72,11 @@ class FrontdeskClient(discord.AutoShardedClient):
         """Follow a message."""
         if self.gateway:
             self.gateway.receiver.said(message)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Follow a window that was sent."""
+        if self.submitted:
+            await self.submitted(interaction)
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         """Follow an edit, and updates that are none."""
@@ -105,6 +108,7 @@ class Gateway:
         self.receiver = receiver
         self.backfill = backfill
         backfill.hear = receiver.said
+        self.announce: Callable[[], Awaitable[None]] | None = None  # tells Discord which commands there are
 
     @property
     def problem(self) -> str:
@@ -118,6 +122,7 @@ class Gateway:
         writing = asyncio.create_task(self.backfill.run())
         try:
             await self._log_in()
+            await self._announce()
             await self._listen()
         finally:
             # Replies still go out: only the gateway is left, calls go on until the client is closed.
@@ -137,6 +142,14 @@ class Gateway:
                 attempts += 1
                 logger.warning("%s", error)
                 await asyncio.sleep(backoff(attempts, _FIRST_DELAY, _LONGEST_DELAY))
+
+    async def _announce(self) -> None:
+        """Tell Discord of the commands; what goes wrong leaves those that it knows, and the next start tries again."""
+        try:
+            if self.announce:
+                await self.announce()
+        except (*FAILURES, StorageError) as error:
+            logger.error("Discord was not told of the commands: %s", error)
 
     async def _listen(self) -> None:
         attempts = 0

@@ -25,11 +25,11 @@ QUIET: dict[str, Any] = {"allowed_mentions": discord.AllowedMentions.none(), "su
 class People(Protocol):
     """Knows people of a guild, closed when it does not."""
 
-    async def is_staff(self, guild: str, member: discord.abc.User) -> Verdict:
+    async def is_staff(self, guild: str, user: discord.abc.User) -> Verdict:
         """Judge whether somebody belongs to staff; `guild` is its id, or `dm`."""
         ...
 
-    async def person_and_rule(self, guild: str, member: discord.abc.User) -> tuple[Person, Rule]:
+    async def person_and_rule(self, guild: str, user: discord.abc.User) -> tuple[Person, Rule]:
         """Return who somebody is, and what the operator has set for their guild."""
         ...
 

@@ -10,6 +10,7 @@ from time import monotonic
 
 import discord
 
+from bot.discord.events import PRIVATE
 from bot.discord.rest import Rest
 from bot.settings import Discord
 from core.errors import DeliveryError
@@ -43,39 +44,39 @@ class People:
         self._rest = rest
         self._rule = rule
         self._clock = clock
-        self._kept: dict[tuple[int, int], tuple[float, frozenset[str]]] = {}
+        self._kept: dict[tuple[str, int], tuple[float, frozenset[str]]] = {}
 
-    async def is_staff(self, guild: discord.abc.Snowflake | None, user: discord.abc.User) -> Verdict:
-        """Judge whether somebody belongs to staff; in a direct message, where there is no guild, nobody does."""
+    async def is_staff(self, guild: str, user: discord.abc.User) -> Verdict:
+        """Judge whether somebody belongs to staff; `guild` is its id, or `dm`, where nobody does."""
         rule = self._rule
         if not (rule.staff_ids or rule.staff_groups or rule.admin_ids or rule.admin_groups):
             return Verdict(False, "No staff are named in the settings (discord.staff, discord.staff_role).")
         return is_staff(*await self.person_and_rule(guild, user))
 
-    async def person_and_rule(self, guild: discord.abc.Snowflake | None, user: discord.abc.User) -> tuple[Person, Rule]:
+    async def person_and_rule(self, guild: str, user: discord.abc.User) -> tuple[Person, Rule]:
         """Return who somebody is, and what the operator has set for their guild."""
-        home = str(guild.id) if guild is not None else None
+        home = None if guild == PRIVATE else guild
         rule = self._rule if self._rule.home_workspaces or home is None else replace(self._rule, home_workspaces=frozenset({home}))
         is_guest = bool(user.pending or user.flags.guest) if isinstance(user, discord.Member) else False
-        roles = await self._roles(guild, user) if guild is not None else None
+        roles = await self._roles(home, user) if home is not None else None
         return Person(str(user.id), home, is_guest, is_stranger=False, is_bot=bool(user.bot), groups=roles), rule
 
-    async def _roles(self, guild: discord.abc.Snowflake, user: discord.abc.User) -> frozenset[str] | None:
+    async def _roles(self, guild: str, user: discord.abc.User) -> frozenset[str] | None:
         if isinstance(user, discord.Member):  # told with the message or the press itself
             return frozenset(str(one) for one in user._roles)
         if not (self._rule.staff_groups or self._rule.admin_groups):
             return frozenset()
-        key = (guild.id, user.id)
+        key = (guild, user.id)
         at, known = self._kept.get(key, (0.0, frozenset[str]()))
         if key in self._kept and self._clock() - at < KEPT_SECONDS:
             return known
         return await self._asked(key)
 
-    async def _asked(self, key: tuple[int, int]) -> frozenset[str] | None:
+    async def _asked(self, key: tuple[str, int]) -> frozenset[str] | None:
         self._kept.pop(key, None)
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                member = await self._rest.member(str(key[0]), str(key[1]))
+                member = await self._rest.member(key[0], str(key[1]))
         except (DeliveryError, TimeoutError) as error:
             logger.warning("Discord does not tell the roles of %s: %s", key[1], error)
             return None

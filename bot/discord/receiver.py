@@ -12,7 +12,7 @@ import discord
 
 from bot.discord.adapter import DiscordAdapter
 from bot.discord.backfill import Backfill
-from bot.discord.events import Place, deleted, edited, heard, is_said
+from bot.discord.events import PRIVATE, Place, deleted, edited, heard, is_said
 from bot.discord.lanes import Lanes
 from bot.discord.people import People
 from bot.discord.places import Places
@@ -89,7 +89,7 @@ class Receiver:
             await self._withdraw(place, message.id)  # staff have answered: what is shown of another answer goes
 
     async def _is_staff(self, message: discord.Message, place: Place) -> bool:
-        guild = discord.Object(place.guild_id) if place.guild_id is not None else None
+        guild = str(place.guild_id) if place.guild_id is not None else PRIVATE
         return (await self._people.is_staff(guild, message.author)).allowed
 
     async def _change(self, message: discord.Message) -> None:

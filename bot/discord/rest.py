@@ -20,6 +20,7 @@ CALL_SECONDS = 9  # below the courier's own limit of 10, so that this error is t
 NOBODY = {"parse": [], "replied_user": False}  # whom a message may ping; absent, an edit pings whoever its text names
 SUPPRESS_EMBEDS = 1 << 2
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, HAS_THREAD = 10003, 10008, 160004
+FAILURES = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError, ValueError)  # of a call of discord.py
 _PAGE = 100  # the most messages that Discord gives at once
 _BAN_SECONDS = 60.0
 _WRONG_TOKEN = "Discord refuses the bot token: copy it again from the page Bot of your application into discord.bot_token."  # noqa: S105
@@ -115,8 +116,8 @@ class Rest:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 return await self._client.http.request(route, **request)
-        except (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _meaning(f"{route.method} {route.path}", error) from error
+        except FAILURES as error:
+            raise meaning(f"{route.method} {route.path}", error) from error
 
     async def _log_in(self) -> int:
         try:
@@ -150,8 +151,8 @@ def _message(method: str, channel_id: str, message_id: str) -> Route:
     return Route(method, "/channels/{channel_id}/messages/{message_id}", channel_id=channel_id, message_id=message_id)
 
 
-def _meaning(asked: str, error: Exception) -> DeliveryError:
-    """Return the error that a failure of a call means."""
+def meaning(asked: str, error: Exception) -> DeliveryError:
+    """Return the error that a failure of a call means, whoever made it with discord.py."""
     match error:
         case discord.RateLimited():
             return RateLimitedError(f"Discord takes no more of {asked} for {error.retry_after:.1f} s.", error.retry_after)

@@ -37,7 +37,7 @@ class Tags:
         self._rest = rest
         self._names = {Mark.ANSWERED: asked.answered_tag, Mark.NEEDS_HUMAN: asked.needs_human_tag, Mark.SOLVED: asked.solved_tag}
         self._clock = clock
-        self._forums: dict[str, tuple[float, dict[Mark, str]]] = {}  # by channel; without tags, it is no forum or has none of ours
+        self._forums: dict[str, tuple[float, dict[Mark, str] | None]] = {}  # by channel; None: it is no forum
         self._tasks: set[asyncio.Task[bool]] = set()
 
     def follow(self, delivery: Delivery) -> None:
@@ -53,7 +53,7 @@ class Tags:
         """Mark a post; False when it is none, or Discord does not let the bot. Best effort."""
         try:
             ours = await self._ours(address.channel_id)
-            if mark not in ours:
+            if ours is None or mark not in ours:
                 return False
             post = await self._rest.channel(address.thread_id)
             kept = [tag for tag in post.get("applied_tags", ()) if tag not in ours.values()]
@@ -65,6 +65,14 @@ class Tags:
             return False
         return True
 
+    async def is_post(self, address: Address) -> bool:
+        """Tell whether a conversation is a post of a forum; not while Discord does not say."""
+        try:
+            return address.channel_id != address.thread_id and await self._ours(address.channel_id) is not None
+        except DeliveryError as error:
+            logger.info("whether channel %s is a forum is not known: %s", address.channel_id, error)
+            return False
+
     async def aclose(self) -> None:
         """Stop whatever is under way."""
         for task in tuple(self._tasks):
@@ -75,15 +83,15 @@ class Tags:
         """Return when nothing is under way."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _ours(self, channel_id: str) -> dict[Mark, str]:
-        """Return the ids of our tags in a forum."""
-        until, ours = self._forums.get(channel_id, (0.0, {}))
+    async def _ours(self, channel_id: str) -> dict[Mark, str] | None:
+        """Return the ids of our tags in a forum, None for another channel."""
+        until, ours = self._forums.get(channel_id, (0.0, None))
         if until > self._clock():
             return ours
         channel = await self._rest.channel(channel_id)
-        tags = channel.get("available_tags", ()) if channel["type"] in _FORUMS else ()
-        ids = {str(tag["name"]).casefold(): str(tag["id"]) for tag in tags}
-        found = {mark: ids[name.casefold()] for mark, name in self._names.items() if name.casefold() in ids}
+        ids = {str(tag["name"]).casefold(): str(tag["id"]) for tag in channel.get("available_tags", ())}
+        ours = {mark: ids[name.casefold()] for mark, name in self._names.items() if name.casefold() in ids}
+        found = ours if channel["type"] in _FORUMS else None
         if len(self._forums) >= _MAX_KEPT:
             self._forums.clear()
         self._forums[channel_id] = (self._clock() + KEPT_SECONDS, found)

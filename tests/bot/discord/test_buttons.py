@@ -25,7 +25,7 @@ REFUNDS, PARCELS = "how long does a refund take?", "how long does a parcel take?
 
 
 async def test_an_answer_is_judged_with_a_reason(desk: Counter) -> None:
-    (answer,) = await desk.ask(PARCELS)
+    (answer,) = await desk.take(PARCELS)
     (turn_id,) = await desk.turn_ids()
     assert buttons_of(answer) == ["feedback_good", "feedback_bad", "person", "sources"]
     await desk.discord.press(ANN, answer, f"fd:feedback_good:{turn_id}")
@@ -39,14 +39,14 @@ async def test_an_answer_is_judged_with_a_reason(desk: Counter) -> None:
 
 
 async def test_sources_are_shown_to_whoever_asks_for_them(desk: Counter) -> None:
-    (answer,) = await desk.ask(REFUNDS)
+    (answer,) = await desk.take(REFUNDS)
     await desk.discord.press(BOB, answer, f"fd:sources:{(await desk.turn_ids())[0]}")
     assert "**[How long does a refund take?](<https://shop.example/refunds>)**" in await desk.told()
     assert desk.discord.ephemerals[-1].ephemeral_for == BOB
 
 
 async def test_a_person_is_asked_for_once_and_the_conversation_is_given_back(desk: Counter) -> None:
-    (answer,) = await desk.ask(PARCELS)
+    (answer,) = await desk.take(PARCELS)
     (turn_id,) = await desk.turn_ids()
     for _ in range(2):
         await desk.discord.press(ANN, answer, f"fd:person:{turn_id}")
@@ -66,7 +66,7 @@ async def test_a_person_is_asked_for_once_and_the_conversation_is_given_back(des
 
 
 async def test_a_draft_is_edited_by_staff_and_sent_once(desk: Counter) -> None:
-    await desk.ask(REFUNDS, draft=True)
+    await desk.take(REFUNDS, draft=True)
     (draft,) = desk.discord.by_bot(STAFF_ROOM)
     (turn_id,) = await desk.turn_ids()
     assert buttons_of(draft) == ["draft_send", "draft_edit", "draft_discard"]
@@ -84,16 +84,16 @@ async def test_a_draft_is_edited_by_staff_and_sent_once(desk: Counter) -> None:
 
 @pytest.mark.parametrize("custom_id", ["fd:person:nobody", "fd:dance:1", "rate:1", "fd:person:x y", "x" * 100])
 async def test_bad_input_36_a_button_that_is_old_or_unknown_says_that_it_expired(desk: Counter, custom_id: str) -> None:
-    (answer,) = await desk.ask(PARCELS)
+    (answer,) = await desk.take(PARCELS)
     answer.components[0]["components"][0]["custom_id"] = custom_id
     await desk.discord.press(ANN, answer, custom_id)
     assert "expired" in await desk.told()
 
 
 async def test_bad_input_37_a_button_of_another_conversation_is_refused_and_noted(desk: Counter) -> None:
-    (answer,) = await desk.ask(PARCELS)
+    (answer,) = await desk.take(PARCELS)
     (turn_id,) = await desk.turn_ids()
-    elsewhere = await desk.client.text(STAFF_ROOM).send("x")
+    elsewhere = await desk.client.get_partial_messageable(STAFF_ROOM).send("x")
     desk.discord.standing(elsewhere.id).components = answer.components
     await desk.discord.press(BOB, elsewhere.id, f"fd:person:{turn_id}")
     assert "does not belong" in await desk.told()
@@ -103,7 +103,7 @@ async def test_bad_input_37_a_button_of_another_conversation_is_refused_and_note
 async def test_a_post_is_solved_by_its_asker_or_by_staff_and_put_away(desk: Counter) -> None:
     post = await desk.discord.post(ANN, FORUM, "Refund", "How long?", tags=[NEEDS_HUMAN])
     desk.discord.person(OLIVE, "olive")
-    (answer,) = await desk.ask(REFUNDS, FORUM, post.id)
+    (answer,) = await desk.take(REFUNDS, FORUM, post.id)
     (turn_id,) = await desk.turn_ids()
     assert buttons_of(answer)[-1] == "solved"
     await desk.discord.press(OLIVE, answer, f"fd:solved:{turn_id}")
@@ -117,14 +117,14 @@ async def test_a_post_is_solved_by_its_asker_or_by_staff_and_put_away(desk: Coun
 
 async def test_a_post_that_may_not_be_changed_says_what_is_missing(desk: Counter) -> None:
     post = await desk.discord.post(ANN, FORUM, "Refund", "How long?")
-    (answer,) = await desk.ask(REFUNDS, FORUM, post.id)
+    (answer,) = await desk.take(REFUNDS, FORUM, post.id)
     await desk.discord.deny(FORUM, Can.MANAGE_THREADS)
     await desk.discord.press(ANN, answer, f"fd:solved:{(await desk.turn_ids())[0]}")
     assert "Manage Threads" in await desk.told(2)
 
 
 async def test_an_answer_is_corrected_and_a_message_is_taught_by_staff_only(desk: Counter) -> None:
-    (answer,) = await desk.ask(PARCELS)
+    (answer,) = await desk.take(PARCELS)
     (turn_id,) = await desk.turn_ids()
     await desk.discord.context(ANN, answer, "Correct this answer")
     assert "Only staff may do this" in await desk.told()
@@ -160,7 +160,7 @@ async def test_every_button_and_window_works_when_the_process_is_another(
 ) -> None:
     database = await open_database("sqlite")
     async with counter(database, server) as desk:
-        (answer,) = await desk.ask(PARCELS)
+        (answer,) = await desk.take(PARCELS)
         (turn_id,) = await desk.turn_ids()
         opened = await server.press(ANN, answer, f"fd:feedback_bad:{turn_id}")
         await server.until(lambda: opened.modal)
@@ -178,20 +178,20 @@ async def test_tags_of_a_post_are_kept_in_step_and_those_of_others_stay(desk: Co
     desk.discord.channels[FORUM].tags.append({"id": "77", "name": "billing", "moderated": False, "emoji_id": None, "emoji_name": None})
     await desk.discord.change(FORUM)
     post = await desk.discord.post(ANN, FORUM, "Refund", "How long?", tags=[77])
-    await desk.ask(REFUNDS, FORUM, post.id)
-    assert desk.discord.channels[post.id].applied == [ANSWERED, 77]
-    await desk.ask("a person, please", FORUM, post.id)
-    await desk.discord.until(lambda: desk.discord.channels[post.id].applied == [NEEDS_HUMAN, 77])
+    await desk.take(REFUNDS, FORUM, post.id)
+    assert desk.discord.channels[post.id].applied == [77, ANSWERED]
+    await desk.take("a person, please", FORUM, post.id)
+    await desk.discord.until(lambda: desk.discord.channels[post.id].applied == [77, NEEDS_HUMAN])
 
 
 async def test_buttons_work_in_a_direct_conversation(desk: Counter) -> None:
-    (answer,) = await desk.ask(PARCELS, desk.discord.direct_with(ANN).id)
+    (answer,) = await desk.take(PARCELS, desk.discord.direct_with(ANN).id)
     await desk.discord.press(ANN, answer, f"fd:sources:{(await desk.turn_ids())[0]}")
     assert "How long does a parcel take?" in await desk.told()
 
 
 async def test_bad_input_39_a_window_that_comes_too_late_is_said_to_be_late(desk: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
-    (answer,) = await desk.ask(PARCELS)
+    (answer,) = await desk.take(PARCELS)
     (turn_id,) = await desk.turn_ids()
     monkeypatch.setattr(buttons, "WINDOW_SECONDS", 0.2)
     async with desk.graph.database.write():  # somebody else writes, and feedback waits
@@ -211,7 +211,7 @@ async def test_windows_are_within_the_limits_of_discord_whatever_they_show(text:
 
 
 async def test_bad_input_36_the_last_opinion_of_each_person_counts_until_the_button_expires(desk: Counter) -> None:
-    (answer,) = await desk.ask(PARCELS)
+    (answer,) = await desk.take(PARCELS)
     (turn_id,) = await desk.turn_ids()
     for count, (user, act) in enumerate([(ANN, "good"), (ANN, "good"), (BOB, "good")], 1):
         await desk.discord.press(user, answer, f"fd:feedback_{act}:{turn_id}")
@@ -228,7 +228,7 @@ async def test_bad_input_36_the_last_opinion_of_each_person_counts_until_the_but
 
 @pytest.mark.parametrize("first_seconds", [3.0, -1.0])
 async def test_bad_input_38_what_is_acknowledged_too_late_is_done_once_all_the_same(desk: Counter, first_seconds: float) -> None:
-    (answer,) = await desk.ask(PARCELS)
+    (answer,) = await desk.take(PARCELS)
     desk.discord.first_seconds = first_seconds
     pressed = [await desk.discord.press(ANN, answer, f"fd:person:{(await desk.turn_ids())[0]}") for _ in range(2)]
     await desk.discord.until(lambda: desk.discord.by_bot(STAFF_ROOM))

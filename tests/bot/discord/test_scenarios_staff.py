@@ -74,26 +74,24 @@ def people(desk: Office) -> People:
 
 async def test_who_is_staff_is_asked_of_discord_where_a_message_does_not_tell(desk: Office) -> None:
     client = desk.parts.client
-    guild = client.get_guild(GUILD)
     bob, ann = [await client.fetch_user(one) for one in (BOB, ANN)]
-    assert (await people(desk).is_staff(guild, bob)).allowed
-    assert not (await people(desk).is_staff(guild, ann)).allowed
-    assert not (await people(desk).is_staff(None, bob)).allowed, "nobody is staff in a direct message"
+    assert (await people(desk).is_staff(str(GUILD), bob)).allowed
+    assert not (await people(desk).is_staff(str(GUILD), ann)).allowed
+    assert not (await people(desk).is_staff("dm", bob)).allowed, "nobody is staff in a direct message"
 
 
 async def test_who_cannot_be_looked_up_is_nobody(desk: Office) -> None:
     bob = await desk.parts.client.fetch_user(BOB)
     desk.discord.fail("get_member", "error:403:50001", times=2)
-    guild = desk.parts.client.get_guild(GUILD)
-    verdict = await people(desk).is_staff(guild, bob)
+    verdict = await people(desk).is_staff(str(GUILD), bob)
     assert (verdict.allowed, "could not be looked up" in verdict.reason) == (False, True)
 
 
 async def test_outside_the_home_guild_nobody_is_staff(open_office: OpenOffice) -> None:
     desk = await open_office(staff=str(BOB), home_guild=str(GUILD + 1))
     bob = await desk.parts.client.get_guild(GUILD).fetch_member(BOB)  # type: ignore[union-attr]
-    assert not (await people(desk).is_staff(bob.guild, bob)).allowed
+    assert not (await people(desk).is_staff(str(GUILD), bob)).allowed
     listed = await open_office(staff=str(BOB))
-    assert (await people(listed).is_staff(bob.guild, bob)).allowed
+    assert (await people(listed).is_staff(str(GUILD), bob)).allowed
     nobody = await open_office()
-    assert "discord.staff" in (await people(nobody).is_staff(bob.guild, bob)).reason
+    assert "discord.staff" in (await people(nobody).is_staff(str(GUILD), bob)).reason

@@ -98,8 +98,8 @@ async def test_a_token_that_ended_early_is_an_error_of_the_library(desk: Counter
 
 async def test_somebody_gets_their_data_and_has_it_erased(desk: Counter) -> None:
     await asked_privately(desk)
-    await desk.ask(REFUNDS)
-    await desk.ask("refund of mine", desk.discord.direct_with(ANN).id)
+    await desk.take(REFUNDS)
+    await desk.take("refund of mine", desk.discord.direct_with(ANN).id)
     await desk.discord.command(ANN, HELP, "support privacy", {"what": "export"})
     await desk.told(2)
     (file,) = desk.discord.ephemerals[-1].attachments
