@@ -61,9 +61,10 @@ class Backfill:
 
     def done(self, channel_id: int, message_id: int) -> None:
         """Note that it need never be read again."""
-        heard = self._heard[channel_id]
-        heard.under_way.discard(message_id)
-        heard.last = max(heard.last, message_id)
+        heard = self._heard.get(channel_id)
+        if heard is not None:  # else it came twice, live and read, and is written down already
+            heard.under_way.discard(message_id)
+            heard.last = max(heard.last, message_id)
 
     def missed(self, shard_id: int) -> None:
         """Note that a shard has a new session: until `fill` has read what was missed, no position moves past it."""

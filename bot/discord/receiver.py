@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -53,7 +54,9 @@ class Receiver:
     def said(self, message: discord.Message) -> None:
         """Take a message; returns at once."""
         self._backfill.began(message.channel.id, message.id, guild_of(message))
-        self._lanes.follow(message.channel.id, partial(self._hear, message))
+        task = self._lanes.follow(message.channel.id, partial(self._hear, message))
+        if task is not None:
+            task.add_done_callback(partial(self._dealt_with, message))
 
     def changed(self, message: discord.Message, before: discord.Message | None) -> None:
         """Take an edit; an update that is none, as a preview of a link, changes nothing. Returns at once."""
@@ -77,7 +80,11 @@ class Receiver:
         if is_said(message, me):
             place = await self._places.place(guild_id, message.channel.id)
             await self._let_in(message, place)
-        self._backfill.done(message.channel.id, message.id)
+
+    def _dealt_with(self, message: discord.Message, task: asyncio.Task[None]) -> None:
+        """It is stored or passed over; only what was given up at the end is read again by the next process."""
+        if not task.cancelled():
+            self._backfill.done(message.channel.id, message.id)
 
     async def _let_in(self, message: discord.Message, place: Place) -> None:
         found = heard(message, place, self._places.me(place.guild_id))

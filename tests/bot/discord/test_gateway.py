@@ -8,9 +8,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.commands.run import known
+from bot.discord.backfill import Backfill
+from bot.discord.client import FrontdeskClient
 from core.domain import utc_now
 from core.errors import SettingsError
 from core.storage.database import Database
+from core.storage.memory_staff import MemoryPositions
 from tests.bot.discord.conftest import OpenOffice
 from tests.bot.discord.office import PARCELS, REFUNDS, Office, office
 from tests.servers.discord import DiscordPlatform
@@ -111,6 +114,30 @@ async def test_a_message_that_cannot_be_stored_now_is_stored_later(open_office: 
     desk.graph.inbox.accept = fails_twice  # type: ignore[method-assign]
     asked = await desk.ask(ANN, REFUNDS)
     assert len(desk.texts(asked.id)) == 1
+
+
+async def test_no_position_moves_past_what_is_under_way_or_still_to_be_read() -> None:
+    client, positions = FrontdeskClient(message_content=False), MemoryPositions()
+    backfill = Backfill(client, positions)
+
+    async def position() -> int:
+        await backfill.write()
+        return {name: one.message_id for name, one in (await positions.all("discord", 9)).items()}.get("7", 0)
+
+    for message_id in (10, 11, 12):
+        backfill.began(7, message_id, 1)
+    backfill.done(7, 10)
+    backfill.done(7, 12)
+    assert await position() == 0, "nothing was read yet of what was missed before"
+    await backfill.fill(0)
+    assert await position() == 10
+    backfill.missed(0)
+    backfill.done(7, 11)
+    assert await position() == 10
+    await backfill.fill(0)
+    assert await position() == 12
+    backfill.done(7, 11)
+    assert await position() == 12
 
 
 async def test_a_wrong_token_ends_with_a_reason(open_database: Open) -> None:
