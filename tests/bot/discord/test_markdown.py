@@ -98,11 +98,12 @@ def test_words_that_name_another_host_show_the_real_one() -> None:
 
 def test_an_address_or_its_words_cannot_end_the_link_early() -> None:
     url = "https://example.com/(a)*b*|c|\\d`e>f<g[h]/@everyone?x=1&y=2"
-    for label in ("x", "x](<https://evil.test>) [y", "**x", "a[0]", "`", "@everyone", "x\\"):
+    for label in ("x", "x](<https://evil.test>) [y", "**x", "a[0]", "a[b", "a]b", "`", "@everyone", "x\\"):
         said = f"**a** {link(url, label)} **b**"
         shown = show(said)
         assert shown.links == ["https://example.com/%28a%29%2Ab%2A%7Cc%7C%5Cd%60e%3Ef%3Cg%5Bh%5D/%40everyone?x=1&y=2"], label
         assert (shown.previews, pings(said)) == ([], [])
+        assert "](" not in shown.text  # it was read as one link, with its words
 
 
 def test_what_follows_a_link_cannot_move_it_elsewhere() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.discord.messages import CUT, MAX_PARTS, alert, draft, render, shared, sources
+from bot.discord.messages import CUT, alert, draft, render, shared, sources
 from bot.parting import size
 from bot.replies import allowed_links
 from core import markup
@@ -26,7 +26,7 @@ def parcel(said: Reply, action: Action = Action.REPLY) -> Delivery:
 
 
 def check(parts: tuple[str, ...], allowed: set[str]) -> None:
-    assert 1 <= len(parts) <= MAX_PARTS
+    assert 1 <= len(parts) <= 4
     for part in parts:
         assert part.strip() and size(part) <= 2000
         shown = show(part)
@@ -76,6 +76,7 @@ def test_an_answer_that_fits_is_not_cut_and_ends_between_paragraphs() -> None:
     paragraphs = [f"{number} " + "word " * 99 + "end" for number in range(12)]
     parts = render(parcel(reply("\n\n".join(paragraphs), Decision.ANSWER, Reason.COMPOSED, cite())))
     assert CUT not in "".join(parts)
+    assert all(size(part) <= 1900 for part in parts)
     *first, last = parts
     assert [paragraph for part in (*first, last.partition("\n-#")[0]) for paragraph in part.split("\n\n")] == paragraphs
 
