@@ -164,7 +164,7 @@ class DiscordAdapter:
             await self._rest.edit(channel_id, message_id, parts[0], view)
         except DiscordRefusedError as error:
             logger.info("the preview cannot be replaced (%s), the reply is posted", error)
-            await self._live.take_away(delivery.address, delivery.asked_at)
+            await self._live.drop(delivery.address, delivery.asked_at)
             return await self._say(delivery, room, parts, 0)
         return message_id
 

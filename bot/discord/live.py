@@ -16,7 +16,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from bot.discord.events import snowflake_at
-from bot.discord.rest import UNKNOWN_MESSAGE, DiscordRefusedError, Rest, nonce_of
+from bot.discord.rest import UNKNOWN_MESSAGE, DiscordRefusedError, Json, Rest, nonce_of
 from bot.discord.rooms import Room, Rooms
 from bot.discord.unfinished import MARK, unfinished
 from core.domain import Address, InboundMessage, utc_now
@@ -98,16 +98,22 @@ class LivePreviews:
         """Stop showing; return the message that the reply should replace, None when there is none. Raises a `DeliveryError`."""
         await self._stop(address)
         kept = await self._previews.of(address)
-        if kept is None:
+        if kept is None or kept.leaving:
+            await self.drop(address, asked_at)  # who began to take it away may have died over it
             return None
         return Standing(kept.reference or await self._look(address, kept, asked_at), nonce_of(kept.attempt, _PART))
 
-    async def take_away(self, address: Address, asked_at: datetime | None = None) -> None:
-        """Delete a preview that will not become a reply; best effort."""
+    async def take_away(self, address: Address) -> None:
+        """Delete a preview unless a reply is on its way that will replace it; best effort."""
         await self._stop(address)
+        if await self._previews.leave(address):
+            await self.drop(address, utc_now() - _LOOK_BACK)
+
+    async def drop(self, address: Address, asked_at: datetime) -> None:
+        """Delete a preview that cannot become the reply; best effort."""
         kept = await self._previews.of(address)
         if kept is not None:
-            await self._delete(kept.reference or await self._look(address, kept, asked_at or utc_now() - _LOOK_BACK))
+            await self._delete(kept.reference or await self._look(address, kept, asked_at))
             await self._previews.end(address)
 
     async def aclose(self) -> None:
@@ -142,7 +148,7 @@ class LivePreviews:
             await _quiet(shown)
 
     async def _withdraw(self, address: Address, attempt: str) -> None:
-        """Take away what an attempt showed to which no reply comes, unless another attempt has begun there."""
+        """Take away what an attempt showed, unless another attempt has begun there."""
         try:
             shown = self._shown.get(address)
             if shown is not None and shown.attempt == attempt:
@@ -182,8 +188,7 @@ class LivePreviews:
 
     async def _begin(self, shown: _Shown) -> None:
         address = shown.message.address
-        # Where an earlier attempt left a message, the reply takes its place and nothing more is shown before.
-        if not self._within() or await self._previews.of(address) is not None or not await self._previews.begin(address, shown.attempt):
+        if not self._within() or not await self._previews.begin(address, shown.attempt):
             shown.over = True
             return
         length = len(shown.text)
@@ -197,12 +202,27 @@ class LivePreviews:
             raise
         shown.message_id, shown.sent, shown.touched_at = posted["id"], length, self._clock()
         reference = f"{room.channel_id}/{posted['id']}"
-        if not await self._previews.shown(address, reference):  # the reply was quicker and is out already
-            await self._delete(reference)
+        if not await self._previews.shown(address, reference):
+            _end(shown)
+            if not await self._is_reply(room.channel_id, posted["id"]):  # one that was quicker may have taken its place
+                await self._delete(reference)
         _stop_typing(shown)
+
+    async def _is_reply(self, channel_id: str, message_id: str) -> bool:
+        """Whether a message has become a reply; if Discord does not say: better a half answer that stays than none."""
+        try:
+            mine = await self._rest.mine_after(channel_id, int(message_id) - 1, most=1)
+        except DeliveryError as error:
+            logger.warning("an unfinished answer may stay: %s", error)
+            return True
+        return any(one["id"] == message_id and not _is_unfinished(one) for one in mine)
 
     async def _go_on(self, shown: _Shown) -> None:
         if shown.room is None or not self._within():
+            return
+        kept = await self._previews.of(shown.message.address)
+        shown.over = kept is None or kept.leaving or kept.attempt != shown.attempt  # this process was slow, another has replied
+        if shown.over:
             return
         shown.edits, shown.sent = shown.edits + 1, len(shown.text)
         await self._rest.edit(shown.room.channel_id, shown.message_id, unfinished(shown.text))
@@ -217,7 +237,7 @@ class LivePreviews:
             logger.warning("a preview cannot be looked for: %s", error)
             return ""
         # Discord shows a nonce only for a while; what a preview ends with it shows for ever.
-        found = [one for one in mine if one.get("nonce") == nonce or (one["content"].endswith(MARK) and not one["components"])]
+        found = [one for one in mine if one.get("nonce") == nonce or _is_unfinished(one)]
         return f"{room.channel_id}/{found[-1]['id']}" if found else ""
 
     async def _delete(self, reference: str) -> None:
@@ -250,9 +270,14 @@ def _end(shown: _Shown) -> None:
     _stop_typing(shown)
 
 
+def _is_unfinished(message: Json) -> bool:
+    return bool(message["content"].endswith(MARK) and not message["components"])
+
+
 async def _quiet(shown: _Shown) -> None:
-    """Show nothing more, and wait for a call that is under way, but not for long: discord.py would repeat it after a rate limit."""
+    """Show nothing more, and wait for a call that is under way, but not for long."""
     _end(shown)
     if shown.showing is not None and not shown.showing.done():
         await asyncio.wait([shown.showing], timeout=_PATIENCE_SECONDS)
-        shown.showing.cancel()
+        if shown.message_id:  # discord.py would repeat an edit after a rate limit, over the reply; what is posted late goes by itself
+            shown.showing.cancel()

@@ -123,7 +123,7 @@ class SlackAdapter:
             await workspace.client.call("chat.update", channel=channel, ts=ts, **_content(delivery, message), **VERBATIM)
         except SlackRefusedError as error:
             logger.info("the preview cannot be replaced (%s), the reply is posted", error.code)
-            await self._live.take_away(workspace, delivery.address)
+            await self._live.drop(workspace, delivery.address)
             return await self._post(workspace, delivery, message, delivery.address.channel_id, delivery.address.thread_id)
         return shown
 

@@ -102,21 +102,26 @@ class LivePreviews:
         """Stop showing; return the message that the reply should replace, None when there is none."""
         await self._stop(address)
         kept = await self._previews.of(address)
-        if kept is None:
+        if kept is None or kept.leaving:
+            await self.drop(workspace, address)  # who began to take it away may have died over it
             return None
-        reference = await self._reference(workspace, address, kept)
-        if reference is None:
-            await self._previews.end(address)
-            return None
-        await self._stop_stream(workspace, reference)
+        reference = await self._reference(workspace, address, kept) or await self._previews.missing(address)
+        if reference is not None:
+            await self._stop_stream(workspace, reference)
         return reference
 
     async def take_away(self, workspace: Workspace, address: Address) -> None:
-        """Delete a preview that will not become a reply; best effort."""
+        """Delete a preview unless a reply is on its way that will replace it; best effort."""
         await self._stop(address)
+        if await self._previews.leave(address):
+            await self.drop(workspace, address)
+
+    async def drop(self, workspace: Workspace, address: Address) -> None:
+        """Delete a preview that cannot become the reply; best effort."""
         kept = await self._previews.of(address)
-        reference = await self._reference(workspace, address, kept) if kept is not None else None
-        if reference is not None:
+        if kept is None:
+            return
+        if (reference := await self._reference(workspace, address, kept)) is not None:
             await self._delete(workspace, reference)
         await self._previews.end(address)
 
@@ -131,7 +136,7 @@ class LivePreviews:
             await _quiet(shown)
 
     async def _withdraw(self, workspace: Workspace, address: Address, attempt: str) -> None:
-        """Take away what an attempt showed to which no reply comes, unless another attempt has begun there."""
+        """Take away what an attempt showed, unless another attempt has begun there."""
         try:
             shown = self._shown.get(address)
             if shown is not None and shown.attempt == attempt:
@@ -200,8 +205,10 @@ class LivePreviews:
             raise
         shown.reference = f"{address.channel_id}/{told['ts']}"
         shown.sent, shown.touched_at = len(text), self._clock()
-        if not await self._previews.shown(address, shown.reference):  # the reply was quicker and is out already
-            await self._delete(workspace, shown.reference)
+        if not await self._previews.shown(address, shown.reference):
+            shown.over = True
+            if not await self._is_reply(workspace, address, told["ts"]):  # one that was quicker may have found it and taken its place
+                await self._delete(workspace, shown.reference)
 
     async def _post(self, workspace: Workspace, shown: _Shown, text: str) -> Mapping[str, Any]:
         address = shown.message.address
@@ -212,7 +219,21 @@ class LivePreviews:
         metadata = {"event_type": PREVIEW_EVENT, "event_payload": {"attempt": shown.attempt}}
         return await workspace.client.call("chat.postMessage", **place, **QUIET, text=_unfinished(text), metadata=metadata)
 
+    async def _is_reply(self, workspace: Workspace, address: Address, ts: str) -> bool:
+        """Whether a message has become a reply; if Slack does not say: better a half answer that stays than none."""
+        try:
+            since = f"{float(ts) - 1:.6f}"
+            found = [one async for one in workspace.client.thread(address.channel_id, address.thread_id, since) if one["ts"] == ts]
+        except DeliveryError as error:
+            logger.warning("an unfinished answer may stay in a thread: %s", error)
+            return True
+        return any((one.get("metadata") or {}).get("event_type") == REPLY_EVENT for one in found)
+
     async def _go_on(self, workspace: Workspace, shown: _Shown) -> None:
+        kept = await self._previews.of(shown.message.address)
+        shown.over = kept is None or kept.leaving or kept.attempt != shown.attempt  # this process was slow, another has replied
+        if shown.over:
+            return
         channel, _, ts = shown.reference.partition("/")
         if shown.streams:
             new, shown.sent = shown.text[shown.sent :], len(shown.text)  # sent or not: after a broken call it must not come twice

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -135,7 +136,8 @@ def _engine(url: str) -> AsyncEngine:
         raise StorageError(f"database_url names {parsed.get_backend_name()!r}; Frontdesk runs on sqlite and postgresql.")
     if parsed.database:
         _make_folder(Path(parsed.database).parent)
-    engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
+    how = {"async_creator_fn": _open_sqlite}
+    engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), connect_args=how, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
@@ -146,6 +148,16 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"The folder {folder} cannot be made: {error.strerror}. Set data_dir or database_url.") from error
+
+
+async def _open_sqlite(*where: Any, **options: Any) -> aiosqlite.Connection:
+    connection = aiosqlite.connect(*where, **options)
+    connection._thread.daemon = True  # as SQLAlchemy has it: a connection left open does not hold up the end of the process
+    try:
+        return await connection
+    except Exception:  # its thread has one more word for the loop, and ends in a traceback if the loop has gone
+        await asyncio.to_thread(connection._thread.join)
+        raise
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:

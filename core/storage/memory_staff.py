@@ -199,22 +199,38 @@ class MemoryPreviews:
 
     async def begin(self, address: Address, attempt: str) -> bool:
         """See `Previews.begin`."""
-        if self._held.get(address) != attempt:
+        if self._held.get(address) != attempt or address in self._previews:
             return False
-        before = self._previews.get(address)
-        self._previews[address] = Preview(attempt, before.reference if before else None)
+        self._previews[address] = Preview(attempt, None)
         return True
 
     async def shown(self, address: Address, reference: str) -> bool:
         """See `Previews.shown`."""
-        if address not in self._previews:
+        preview = self._previews.get(address)
+        if preview is None or preview.leaving:
             return False
-        self._previews[address] = self._previews[address]._replace(reference=reference)
+        self._previews[address] = preview._replace(reference=reference)
         return True
 
     async def of(self, address: Address) -> Preview | None:
         """See `Previews.of`."""
         return self._previews.get(address)
+
+    async def leave(self, address: Address) -> bool:
+        """See `Previews.leave`; no reply is on its way here."""
+        preview = self._previews.get(address)
+        if preview is None:
+            return False
+        self._previews[address] = preview._replace(leaving=True)
+        return True
+
+    async def missing(self, address: Address) -> str | None:
+        """See `Previews.missing`."""
+        preview = self._previews.get(address)
+        if preview is None or preview.reference:
+            return preview and preview.reference
+        del self._previews[address]
+        return None
 
     async def end(self, address: Address) -> None:
         """See `Previews.end`."""

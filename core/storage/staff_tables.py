@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, false, text
 
 from core.storage.tables import Id, UtcDateTime, metadata
 
@@ -29,6 +29,7 @@ previews = Table(
     Column("attempt", String(100), nullable=False),
     Column("reference", Text),  # NULL: nobody knows yet whether it was posted
     Column("begun_at", UtcDateTime, nullable=False),
+    Column("leaving", Boolean, nullable=False, server_default=false()),  # somebody has begun to take it away
 )
 
 positions = Table(

@@ -196,12 +196,50 @@ async def test_a_preview_is_known_from_before_it_is_posted_until_it_ends(counter
     assert await counter.previews.of(HERE) is None
 
 
-async def test_the_next_attempt_knows_the_message_that_the_one_before_left(counter: Counter) -> None:
-    await counter.previews.begin(HERE, await counter.attempt())
+async def test_the_next_attempt_shows_nothing_beside_the_message_that_the_one_before_left(counter: Counter) -> None:
+    first = await counter.attempt()
+    await counter.previews.begin(HERE, first)
     await counter.previews.shown(HERE, "message-1")
-    second = await counter.attempt()
-    assert await counter.previews.begin(HERE, second)
-    assert await counter.previews.of(HERE) == Preview(second, "message-1")
+    assert not await counter.previews.begin(HERE, await counter.attempt())
+    assert await counter.previews.of(HERE) == Preview(first, "message-1")
+
+
+async def test_a_preview_that_leaves_is_remembered_until_it_has_left(counter: Counter) -> None:
+    attempt = await counter.attempt()
+    assert not await counter.previews.leave(HERE)
+    await counter.previews.begin(HERE, attempt)
+    assert await counter.previews.leave(HERE)
+    assert await counter.previews.of(HERE) == Preview(attempt, None, leaving=True)
+    assert not await counter.previews.shown(HERE, "message-1")  # it appears after it was looked for
+    assert await counter.previews.leave(HERE)
+    await counter.previews.end(HERE)
+    assert not await counter.previews.leave(HERE)
+
+
+async def test_a_preview_that_is_not_found_is_forgotten_unless_it_appears_meanwhile(counter: Counter) -> None:
+    attempt = await counter.attempt()
+    await counter.previews.begin(HERE, attempt)
+    await counter.previews.shown(HERE, "message-1")
+    assert await counter.previews.missing(HERE) == "message-1"
+    assert await counter.previews.of(HERE) == Preview(attempt, "message-1")
+    await counter.previews.end(HERE)
+    await counter.previews.begin(HERE, attempt)
+    assert await counter.previews.missing(HERE) is None
+    assert await counter.previews.of(HERE) is None
+
+
+async def test_a_preview_whose_reply_is_on_its_way_does_not_leave(database: Database) -> None:
+    """Whoever takes it away would take the reply, which may stand in its place by then."""
+    counter, inbox, outbox = SqlCounter(database), SqlInbox(database), SqlOutbox(database)
+    claim = await counter.claim()
+    await counter.previews.begin(HERE, claim.lease)
+    await inbox.finish(claim, REPLY)
+    assert not await counter.previews.leave(HERE)
+    delivery = await outbox.claim(["test"], 60)
+    assert delivery is not None
+    assert not await counter.previews.leave(HERE)
+    await outbox.bury(delivery, "refused")
+    assert await counter.previews.leave(HERE)
 
 
 async def test_an_attempt_that_is_over_begins_no_preview(counter: Counter) -> None:

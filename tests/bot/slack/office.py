@@ -51,9 +51,13 @@ class Office:
     async def quiet(self) -> None:
         """Wait until nothing waits: every message has its turn, every reply is out, nothing is shown any more."""
         async with asyncio.timeout(20):
-            while (backlog := await self.graph.inbox.backlog()).waiting or backlog.undelivered:  # noqa: ASYNC110  # the database rings no bell
-                await asyncio.sleep(0.02)  # another process may be the one that works
+            await self.sent()
             await asyncio.gather(*self.parts.adapter._live._tasks)
+
+    async def sent(self) -> None:
+        """Wait until every message has its turn and every reply is out; what is shown may be on its way still."""
+        while (backlog := await self.graph.inbox.backlog()).waiting or backlog.undelivered:  # noqa: ASYNC110  # the database rings no bell
+            await asyncio.sleep(0.02)  # another process may be the one that works
 
     async def audited(self) -> list[tuple[str, str, str]]:
         """Who did what, and what came of it, oldest first."""

@@ -122,8 +122,10 @@ async def test_bad_input_50_a_storm_of_429_delays_answers_keeps_their_order_and_
 async def test_bad_input_51_what_is_not_limited_goes_on_while_another_call_is(open_office: OpenOffice) -> None:
     desk = await open_office(gate=(gate := asyncio.Event()))
     desk.slack.fail("chat.startStream", kind="429", retry_after=30)
-    roots = [await desk.slack.say(ANN, DIRECT, f"{PARCELS} {number}") for number in range(3)]
-    await desk.slack.until(lambda: desk.slack.count("assistant.threads.setStatus") == 3)
+    roots = []
+    for number in range(1, 4):  # one after the other: what is said while the one before still waits would join it
+        roots.append(await desk.slack.say(ANN, DIRECT, f"{PARCELS} {number}"))
+        await desk.slack.until(lambda: desk.slack.count("assistant.threads.setStatus") == len(roots))
     await desk.slack.until(lambda: desk.slack.count("chat.startStream") == 1)
     gate.set()
     await desk.quiet()

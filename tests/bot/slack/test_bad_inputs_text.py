@@ -194,6 +194,7 @@ async def test_bad_input_23_a_voice_clip_or_image_alone_is_told_that_only_words_
 async def test_bad_input_24_a_file_is_never_fetched_and_its_text_is_answered(open_office: OpenOffice, file: dict[str, Any]) -> None:
     desk = await open_office()
     root = await desk.slack.say(ANN, DIRECT, "how long does a refund take?", files=[file])
+    await desk.quiet()
     alone = await desk.slack.say(ANN, DIRECT, "", files=[{**file, "id": "F9"}])
     assert all(answer.accepted for one in (root, alone) for answer in one.answers)
     await desk.quiet()

@@ -156,6 +156,36 @@ async def test_a_call_that_hangs_until_the_answer_is_out_leaves_nothing_behind(
     await only(desk, HELP, root)
 
 
+@pytest.mark.parametrize("channel", [HELP, DIRECT])
+async def test_a_preview_that_became_the_answer_before_its_own_call_returned_stays(
+    open_office: OpenOffice, monkeypatch: pytest.MonkeyPatch, channel: str
+) -> None:
+    monkeypatch.setattr(live, "_PATIENCE_SECONDS", 0.1)
+    desk = await open_office(gate=(written := asyncio.Event()))
+    with desk.slack.hold("chat.startStream" if channel == DIRECT else "chat.postMessage", after=True) as gate:
+        root = await ask(desk, channel)
+        await desk.slack.until(lambda: gate.waiting)
+        written.set()
+        await desk.sent()
+    await only(desk, channel, root)
+
+
+async def test_a_preview_that_is_being_taken_away_is_no_place_for_an_answer(open_office: OpenOffice) -> None:
+    """Its deletion is under way for as long as Slack likes, and would take the answer with it."""
+    desk = await open_office(gate=(written := asyncio.Event()))
+    root = await desk.slack.say(BOB, HELP, "Hi everybody!")
+    first = await ask(desk, HELP, root)
+    await desk.slack.until(lambda: ours(desk, HELP, root))
+    with desk.slack.hold("chat.delete") as gate:
+        await desk.slack.remove(HELP, first)
+        await desk.slack.until(lambda: gate.waiting)
+        written.set()
+        await ask(desk, HELP, root)
+        # Three would delete it: for the question that is gone, for the attempt that lost its lease, and for the answer.
+        await desk.slack.until(lambda: gate.waiting == 3 or any(one.blocks for one in ours(desk, HELP, root)))
+    await only(desk, HELP, root)
+
+
 async def test_a_person_who_takes_over_while_an_answer_is_written_is_not_talked_into(open_office: OpenOffice) -> None:
     desk = await open_office(gate=(gate := asyncio.Event()), staff=BOB)
     root = await ask(desk, HELP)
