@@ -26,6 +26,7 @@ MAX_DIRECT = 100  # private conversations: Discord tells no bot which it has, so
 WRITE_SECONDS = 2.0
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 _MAX_CHANNELS = 50_000
+_MAX_HELD = 10_000  # events; of a flood beyond it some are dealt with before what was missed
 
 Readable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread | discord.PartialMessageable
 
@@ -52,6 +53,7 @@ class Backfill:
         self._positions = positions
         self._heard: dict[int, _Heard] = {}
         self._gaps: set[int] = {-1}  # shards that have perhaps missed something; before the first of them is ready, everything
+        self._held: list[tuple[int, Callable[[], None]]] = []  # by shard, in the order in which they came
         self.hear: Callable[[discord.Message], None] = lambda message: None
 
     def began(self, channel_id: int, message_id: int, guild_id: int | None) -> None:
@@ -70,6 +72,13 @@ class Backfill:
         """Note that a shard has a new session: until `fill` has read what was missed, no position moves past it."""
         self._gaps.add(shard_id)
 
+    def in_order(self, shard_id: int, follow: Callable[[], None]) -> None:
+        """Follow an event of a shard: now, or after what the shard has missed, for that was said before."""
+        if self._gaps & {shard_id, -1} and len(self._held) < _MAX_HELD:
+            self._held.append((shard_id, follow))
+        else:
+            follow()
+
     async def fill(self, shard_id: int) -> None:
         """Read what a shard has missed, as often as it takes; twice does no harm, because the inbox knows every message."""
         attempts = 0
@@ -77,6 +86,7 @@ class Backfill:
             try:
                 await self._fill(shard_id)
                 self._gaps -= {shard_id, -1}
+                self._let_go()
                 return
             except (StorageError, discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError) as error:
                 attempts += 1
@@ -102,6 +112,11 @@ class Backfill:
             for channel_id, position in now.items():
                 if not self._heard[channel_id].under_way and self._heard[channel_id].last == position.message_id:
                     del self._heard[channel_id]
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, []
+        for shard_id, follow in held:
+            self.in_order(shard_id, follow)
 
     async def _fill(self, shard_id: int) -> None:
         known = await self._positions.all(PLATFORM, _MAX_CHANNELS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -13,7 +14,7 @@ from discord import app_commands
 
 from bot.discord.backfill import Backfill
 from bot.discord.lanes import Lanes
-from bot.discord.receiver import Receiver
+from bot.discord.receiver import Receiver, guild_of
 from bot.discord.rest import FAILURES, Rest
 from core.delivery.crew import backoff
 from core.errors import DeliveryError, SettingsError, StorageError
@@ -71,7 +72,7 @@ class FrontdeskClient(discord.AutoShardedClient):
     async def on_message(self, message: discord.Message) -> None:
         """Follow a message."""
         if self.gateway:
-            self.gateway.receiver.said(message)
+            self.gateway.in_order(guild_of(message), partial(self.gateway.receiver.said, message))
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Follow a window that was sent."""
@@ -81,21 +82,23 @@ class FrontdeskClient(discord.AutoShardedClient):
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         """Follow an edit, and updates that are none."""
         if self.gateway:
-            self.gateway.receiver.changed(payload.message, payload.cached_message)
+            self.gateway.in_order(payload.guild_id, partial(self.gateway.receiver.changed, payload.message, payload.cached_message))
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
         """Follow a deletion."""
-        if self.gateway:
-            self.gateway.receiver.removed(payload.guild_id, payload.channel_id, [payload.message_id])
+        self._removed(payload.guild_id, payload.channel_id, [payload.message_id])
 
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
         """Follow many deletions."""
-        if self.gateway:
-            self.gateway.receiver.removed(payload.guild_id, payload.channel_id, payload.message_ids)
+        self._removed(payload.guild_id, payload.channel_id, payload.message_ids)
 
     async def on_error(self, event_method: str, /, *args: object, **kwargs: object) -> None:
         """Log what failed, without what people wrote."""
         logger.exception("an event of Discord could not be followed: %s", event_method)
+
+    def _removed(self, guild_id: int | None, channel_id: int, message_ids: Iterable[int]) -> None:
+        if self.gateway:
+            self.gateway.in_order(guild_id, partial(self.gateway.receiver.removed, guild_id, channel_id, message_ids))
 
 
 class Gateway:
@@ -115,6 +118,10 @@ class Gateway:
         """What keeps events from coming in, empty when all is well."""
         shards: Sequence[discord.ShardInfo] = tuple(self._client.shards.values())
         return "" if shards and not any(shard.is_closed() for shard in shards) else "no connection to the gateway: see the log."
+
+    def in_order(self, guild_id: int | None, follow: Callable[[], None]) -> None:
+        """Follow an event after what its shard has missed; direct messages come on shard 0."""
+        self.backfill.in_order((guild_id >> 22) % (self._client.shard_count or 1) if guild_id else 0, follow)
 
     async def run(self) -> None:
         """Listen until cancelled, then store what was heard. Raises `SettingsError` when Discord will never let the bot in."""

@@ -188,11 +188,8 @@ class LivePreviews:
 
     async def _begin(self, workspace: Workspace, shown: _Shown) -> None:
         kind, most = ("stream", STREAMS_A_MINUTE) if shown.streams else ("edit", EDITS_A_MINUTE)
-        if not self._within(workspace, kind, most):
-            shown.over = True
-            return
         address = shown.message.address
-        if not await self._previews.begin(address, shown.attempt):
+        if not self._within(workspace, kind, most) or not await self._previews.begin(address, shown.attempt):
             shown.over = True
             return
         text, shown.started_at = shown.text, self._clock()

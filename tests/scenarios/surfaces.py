@@ -56,6 +56,10 @@ class Surface(Protocol):
         """What the bot said in the channel of staff."""
         ...
 
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until it holds of what stands in the channels."""
+        ...
+
     async def set_mode(self, mode: Mode) -> None:
         """Set how much the bot takes part in the help channel."""
         ...
@@ -101,6 +105,10 @@ class InSlack:
         """See `Surface.said_to_staff`."""
         return [in_slack.said(message) for message in self.desk.slack.by_bot(in_slack.STAFF_ROOM)]
 
+    async def until(self, condition: Callable[[], object]) -> None:
+        """See `Surface.until`."""
+        await self.desk.slack.until(condition)
+
     async def set_mode(self, mode: Mode) -> None:
         """See `Surface.set_mode`."""
         await SqlChannels(self.desk.graph.database).set_mode("slack", "T0TEAM", in_slack.HELP, mode)
@@ -145,6 +153,10 @@ class InDiscord:
     def said_to_staff(self) -> list[str]:
         """See `Surface.said_to_staff`."""
         return self.desk.texts(in_discord.STAFF_ROOM)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """See `Surface.until`."""
+        await self.desk.discord.until(condition)
 
     async def set_mode(self, mode: Mode) -> None:
         """See `Surface.set_mode`."""

@@ -122,5 +122,5 @@ async def test_a_question_that_is_taken_back_has_no_answer(open_surface: Opened)
     await chat.remove(root)
     gate.set()
     await chat.desk.quiet()
-    assert chat.said(root) == []
+    await chat.until(lambda: chat.said(root) == [])  # what was shown is taken away beside everything else
     assert await rows(chat) == []

@@ -62,6 +62,8 @@ class Office:
         """Wait until the bot has dealt with whatever the gateway has told it."""
         await self.discord.until(lambda: self.discord.connected)
         await asyncio.gather(*(self._reached(session.id) for session in self.discord.connected))
+        while self.parts.gateway.backfill._gaps:  # noqa: ASYNC110  # what comes meanwhile is held back
+            await asyncio.sleep(0.02)
         await self.parts.lanes.idle()
 
     async def _reached(self, session: str) -> None:

@@ -61,6 +61,28 @@ async def test_what_was_said_while_no_session_lived_is_read_afterwards(open_offi
     assert [len(desk.texts(one)) for one in (missed.id, post.channel)] == [1, 1]
 
 
+async def test_what_is_heard_while_the_past_is_read_comes_after_it(open_office: OpenOffice) -> None:
+    desk = await open_office()
+    first = await desk.ask(ANN, REFUNDS)
+    await desk.parts.gateway.backfill.write()
+    with desk.discord.hold("list_messages") as gate:
+        with desk.discord.hold_gateway():
+            await desk.discord.invalidate()
+            await desk.discord.until(lambda: not desk.discord.connected)
+            desk.discord.sessions.clear()
+            missed = await desk.discord.say(ANN, first.id, PARCELS)
+            taken_back = await desk.discord.say(ANN, first.id, "and this?")
+        await desk.discord.until(lambda: gate.waiting, 20)
+        later = await desk.discord.say(ANN, first.id, REFUNDS)
+        await desk.discord.remove(taken_back)
+    await desk.discord.until(lambda: not desk.parts.gateway.backfill._gaps)
+    await desk.quiet()
+    async with desk.graph.database.read() as connection:
+        stored = (await connection.exec_driver_sql("SELECT message_id, state FROM inbox ORDER BY inbox_id")).all()
+    assert [message_id for message_id, _ in stored] == [str(one.id) for one in (first, missed, later)]
+    assert {state for _, state in stored} == {"done"}
+
+
 async def test_what_was_said_between_two_processes_is_answered_once_by_the_next(open_database: Open) -> None:
     database = await open_database("sqlite")
     async with DiscordPlatform() as server:

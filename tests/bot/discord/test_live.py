@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from bot.discord import live as live_module
 from bot.discord.live import MAX_EDITS, LivePreviews
 from bot.discord.rest import Rest
 from bot.discord.rooms import Rooms
@@ -108,6 +109,38 @@ async def test_a_preview_that_is_still_under_way_is_not_seen_after_the_answer(op
         await desk.discord.until(lambda: held.waiting)
         gate.set()
         await desk.discord.until(lambda: held.waiting == 2)
+    (answer,) = await written.end()
+    assert MARK not in answer.content
+
+
+async def test_a_preview_that_became_the_answer_before_its_own_call_returned_stays(
+    open_office: OpenOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_PATIENCE_SECONDS", 0.1)
+    gate = asyncio.Event()
+    desk = await open_office(gate=gate)
+    desk.parts.live._clock = Clock()
+    with desk.discord.hold("create_message", after=True) as held:
+        written = Written(desk, gate, await desk.discord.say(ANN, HELP, PARCELS, mention=True))
+        await desk.discord.until(lambda: held.waiting)
+        gate.set()
+        await desk.discord.until(lambda: any(one.edits for one in desk.discord.by_bot()))
+    (answer,) = await written.end()
+    assert MARK not in answer.content
+
+
+async def test_a_preview_that_is_being_taken_away_is_no_place_for_an_answer(open_office: OpenOffice) -> None:
+    """Its deletion is under way for as long as Discord likes, and would take the answer with it."""
+    written = await begin(open_office)
+    discord, asked = written.desk.discord, written.asked
+    await written.previewed()
+    with discord.hold("delete_message") as gate:
+        await discord.remove(asked)
+        await discord.until(lambda: gate.waiting)
+        written.gate.set()
+        await discord.say(ANN, asked.id, PARCELS, mention=True)
+        await discord.until(lambda: gate.waiting >= 2 or any(one.edits for one in discord.by_bot()))
+        await discord.until(lambda: gate.waiting == 3 or any(one.edits for one in discord.by_bot()))
     (answer,) = await written.end()
     assert MARK not in answer.content
 
