@@ -23,6 +23,7 @@ from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
 from core.storage.positions import SqlPositions
 from core.storage.previews import SqlPreviews
+from core.storage.slots import SqlSlots
 from core.storage.turn_book import SqlTurnBook
 from core.storage.vault import SqlVault
 from core.vault import Vault
@@ -34,16 +35,16 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def discord_of(
-    graph: Frontdesk, retriever: SnapshotRetriever, ready_seconds: float = 2.0, identify_seconds: float = 5.0
+    graph: Frontdesk, retriever: SnapshotRetriever, ready_seconds: float = 2.0, seconds_apart: float = 5.0
 ) -> AsyncIterator[DiscordParts]:
-    """Give everything of Discord that a process may need, on one pool of connections; the times are those of `FrontdeskClient`.
+    """Give everything of Discord that a process may need, on one pool of connections.
 
-    Raises `SettingsError` when the packages are not there.
+    The times are those of `FrontdeskClient` and `Sessions`. Raises `SettingsError` when the packages are not there, or the shards.
     """
     if find_spec("discord") is None:
         raise SettingsError("Discord needs packages that are not installed: pip install 'frontdesk[discord]'")
     from bot.discord.adapter import Stores
-    from bot.discord.client import FrontdeskClient
+    from bot.discord.client import FrontdeskClient, shards_of
     from bot.discord.parts import assemble
     from bot.discord.private import answer_privately
 
@@ -55,12 +56,13 @@ async def discord_of(
     stores = Stores(SqlTurnBook(database), SqlPreviews(database), texts)
     door = Door(graph.dispatch, SqlChannels(database), graph.conversation_log, Mode(asked.mode))
     vault = SqlVault(database, vault_keys(graph.settings))
-    async with FrontdeskClient(asked.message_content, ready_seconds, identify_seconds) as client:
+    async with FrontdeskClient(asked.message_content, shards_of(asked.shards), ready_seconds) as client:
 
         async def privately(delivery: Delivery, cited: tuple[str, ...]) -> str:
             return await answer_privately(client, vault, delivery, cited)
 
-        parts = assemble(client, asked, stores, graph.dispatch, door, SqlPositions(database), privately)
+        kept = SqlPositions(database), SqlSlots(database)
+        parts = assemble(client, asked, stores, graph.dispatch, door, *kept, privately, seconds_apart)
         _offer(graph, parts, vault, retriever)
         try:
             yield parts

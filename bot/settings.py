@@ -94,6 +94,7 @@ class Discord(BaseModel, extra="forbid"):
     admins: str = Field("", description="ids of users who may run /support-admin")
     admin_role: str = Field("", description="ids of the roles of admins")
     home_guild: str = Field("", description="id of your own server: admins and staff are its members only", pattern=r"^\d*$")
+    shards: str = Field("", description="the part that this process listens to, such as 0-3/16; empty: all", pattern=r"^(\d+(-\d+)?/\d+)?$")
     answered_tag: str = Field("answered", description="tag of a forum for posts that the bot has answered, where the forum has one")
     needs_human_tag: str = Field("needs-human", description="tag of a forum for posts that wait for a person")
     solved_tag: str = Field("solved", description="tag of a forum for posts whose author has what they need")

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bot.discord import messages
-from bot.discord.buttons import view_for
+from bot.discord.buttons import hand_back_view, view_for
 from bot.discord.events import PLATFORM, PRIVATE, snowflake_at
 from bot.discord.live import LivePreviews, Standing
 from bot.discord.rest import FAILURES, UNKNOWN_CHANNEL, DiscordRefusedError, Json, Rest, meaning, nonce_of
@@ -95,6 +95,18 @@ class DiscordAdapter:
     async def withdraw(self, address: Address) -> None:
         """Take away what is shown of an answer that will not come: its question was taken back, or a person answers."""
         await self._live.take_away(address)
+
+    async def took_over(self, message: InboundMessage) -> None:
+        """Tell staff that one of them answers a customer, and give them the way back to the bot; best effort."""
+        turns = await self._stores.turns.conversation_at(message.address, limit=1)
+        if not (turns and self._staff_channel):
+            return
+        nonce, view = nonce_of(message.message_id, "taken"), hand_back_view(turns[0].turn_id)
+        try:
+            text = messages.taken_over(message.actor.actor_id, await self._link(message.address), turns[0].question)
+            await self._rest.post(self._staff_channel, text, nonce, view)
+        except DeliveryError as error:
+            logger.warning("staff were not told that one of them took a conversation over: %s", error)
 
     async def preview(self, message: InboundMessage, attempt: str, text: str | Cue) -> None:
         """See `ChatAdapter.preview`."""

@@ -41,7 +41,7 @@ def view_for(delivery: Delivery, *, in_forum: bool = False) -> ui.View | None:
         case Action.DRAFT:
             return _view(delivery.turn_id, replies.OF_DRAFT)
         case Action.ALERT:
-            return _view(delivery.turn_id, [replies.HAND_BACK])
+            return hand_back_view(delivery.turn_id)
     offered = replies.choices(delivery)
     return _view(delivery.turn_id, [*offered, SOLVED] if in_forum and delivery.reply.decision.answers else offered)
 
@@ -49,6 +49,11 @@ def view_for(delivery: Delivery, *, in_forum: bool = False) -> ui.View | None:
 def private_view_for(delivery: Delivery) -> ui.View | None:
     """Return what can be pressed under an answer that one person sees."""
     return _view(delivery.turn_id, [*replies.choices(delivery), replies.SHARE])
+
+
+def hand_back_view(turn_id: str) -> ui.View | None:
+    """Return the button that gives a conversation back to the bot."""
+    return _view(turn_id, [replies.HAND_BACK])
 
 
 def as_option(view: ui.View | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import discord
@@ -16,6 +16,7 @@ from bot.discord.backfill import Backfill
 from bot.discord.lanes import Lanes
 from bot.discord.receiver import Receiver, guild_of
 from bot.discord.rest import FAILURES, Rest
+from bot.discord.sessions import Sessions
 from core.delivery.crew import backoff
 from core.errors import DeliveryError, SettingsError, StorageError
 
@@ -33,11 +34,33 @@ _ENDS = {
 }
 
 
+class Shards(NamedTuple):
+    """The part of all guilds that a process listens to."""
+
+    ids: list[int] | None = None
+    of: int | None = None
+
+
+ALL_SHARDS = Shards()  # of as many as Discord advises
+
+
+def shards_of(asked: str) -> Shards:
+    """Return the shards of the setting, such as `0-3/16`; empty: all of them. Raises `SettingsError`."""
+    if not asked:
+        return ALL_SHARDS
+    those, _, count = asked.partition("/")
+    first, _, last = those.partition("-")
+    ids = list(range(int(first), int(last or first) + 1))
+    if not ids or ids[-1] >= int(count):
+        raise SettingsError(f"discord.shards is {asked!r}: of {count} shards the first is 0 and the last {int(count) - 1}.")
+    return Shards(ids, int(count))
+
+
 class FrontdeskClient(discord.AutoShardedClient):
     """discord.py's client, with its events told to a `Gateway`."""
 
-    def __init__(self, message_content: bool, ready_seconds: float = 2.0, identify_seconds: float = 5.0) -> None:
-        """`ready_seconds` without another guild end the beginning; `identify_seconds` lie between two sessions, as Discord asks."""
+    def __init__(self, message_content: bool, shards: Shards = ALL_SHARDS, ready_seconds: float = 2.0) -> None:
+        """`ready_seconds` without another guild end the beginning."""
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody speaks here
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=message_content)
         super().__init__(
@@ -48,16 +71,18 @@ class FrontdeskClient(discord.AutoShardedClient):
             max_messages=MAX_KEPT_MESSAGES,
             max_ratelimit_timeout=LONGEST_WAIT,
             guild_ready_timeout=ready_seconds,
+            shard_ids=shards.ids,  # type: ignore[arg-type]  # None is the default of the library
+            shard_count=shards.of,
         )
-        self._identify_seconds = identify_seconds
+        self.sessions: Sessions | None = None
         self.tree = app_commands.CommandTree(self)
         self.submitted: Callable[[discord.Interaction[Any]], Awaitable[None]] | None = None  # for windows; commands have their tree
         self.gateway: Gateway | None = None
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Wait as long as Discord asks for between two sessions."""
-        if not initial:
-            await asyncio.sleep(self._identify_seconds)
+        """Wait for the turn of this process."""
+        if self.sessions:
+            await self.sessions.wait_for_turn()
 
     async def on_shard_connect(self, shard_id: int) -> None:
         """Follow a new session."""
@@ -116,6 +141,8 @@ class Gateway:
     @property
     def problem(self) -> str:
         """What keeps events from coming in, empty when all is well."""
+        if self._client.sessions and self._client.sessions.problem:
+            return self._client.sessions.problem
         shards: Sequence[discord.ShardInfo] = tuple(self._client.shards.values())
         return "" if shards and not any(shard.is_closed() for shard in shards) else "no connection to the gateway: see the log."
 

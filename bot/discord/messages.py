@@ -46,6 +46,11 @@ def alert(delivery: Delivery, question: str, permalink: str = "", asker: str = "
     return f"{text}\n{quotation(question)}"
 
 
+def taken_over(by: str, permalink: str, question: str) -> str:
+    """Return the news for staff that one of them, with the id `by`, answers a customer."""
+    return f"**{replies.TAKEN_OVER}**{_to_message(permalink)}\n<@{by}> answers.\n{quotation(question)}"
+
+
 def quotation(text: str) -> str:
     """Return what somebody wrote, as a quote."""
     return replies.quotation(text, _MAX_QUESTION, _fit_line)

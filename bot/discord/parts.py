@@ -14,11 +14,13 @@ from bot.discord.places import Places
 from bot.discord.receiver import Receiver
 from bot.discord.rest import Rest
 from bot.discord.rooms import Rooms
+from bot.discord.sessions import SECONDS_APART, Sessions
 from bot.discord.tags import Tags
 from bot.dispatch import Dispatch
 from bot.door import Door
 from bot.settings import Discord
 from core.positions import Positions
+from core.slots import Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,13 @@ def assemble(
     dispatch: Dispatch,
     door: Door,
     positions: Positions,
+    slots: Slots,
     privately: Privately | None = None,
+    seconds_apart: float = SECONDS_APART,
 ) -> DiscordParts:
-    """Put everything of Discord together around one client."""
+    """Put everything of Discord together around one client; `seconds_apart` lie between two sessions of the gateway."""
     rest, lanes = Rest(client, asked.bot_token), Lanes()
+    client.sessions = Sessions(rest, slots, seconds_apart)
     rooms, people = Rooms(rest), People(rest, rule_of(asked))
     live = LivePreviews(rest, rooms, stores.previews)
     tags = Tags(rest, asked)

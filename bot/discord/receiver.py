@@ -94,6 +94,7 @@ class Receiver:
         self._rooms.note(address.thread_id, exists=place.is_direct or place.thread_id is not None)
         if await self._door.hear(found, partial(self._is_staff, message, place)):
             await self._withdraw(place, message.id)  # staff have answered: what is shown of another answer goes
+            await self._adapter.took_over(found.message)
 
     async def _is_staff(self, message: discord.Message, place: Place) -> bool:
         guild = str(place.guild_id) if place.guild_id is not None else PRIVATE

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,8 @@ from core.errors import DeliveryError, RateLimitedError, RefusedError, SettingsE
 logger = logging.getLogger(__name__)
 
 CALL_SECONDS = 9  # below the courier's own limit of 10, so that this error is the one that says what happened
+CALLS_A_SECOND, BURST = 40, 10  # Discord takes 50 of one bot; whoever answers in several processes shares them
+LONGEST_QUEUE = 3.0  # seconds
 NOBODY = {"parse": [], "replied_user": False}  # whom a message may ping; absent, an edit pings whoever its text names
 SUPPRESS_EMBEDS = 1 << 2
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, HAS_THREAD = 10003, 10008, 160004
@@ -44,6 +47,7 @@ class Rest:
         self._token = token
         self._opening = asyncio.Lock()
         self._bot_id = 0
+        self._next_call = 0.0
 
     async def open(self) -> int:
         """Log in if that has not been done; return the bot's id. Raises a `DeliveryError`, and `SettingsError` for a wrong token."""
@@ -92,6 +96,11 @@ class Rest:
         found: Json = await self._call(Route("GET", path, guild_id=guild_id, member_id=user_id))
         return found
 
+    async def sessions_left(self) -> tuple[int, float]:
+        """Return how many sessions of the gateway may still be begun, and in how many hours there are more. Raises a `DeliveryError`."""
+        limit = (await self._call(Route("GET", "/gateway/bot")))["session_start_limit"]
+        return int(limit["remaining"]), float(limit["reset_after"]) / 3_600_000
+
     async def mine_after(self, channel_id: str, after: int, reply_to: str = "", most: int = 2 * _PAGE) -> list[Json]:
         """Return the bot's own among the `most` messages that follow an id, oldest first; only those that reply to `reply_to`, if given.
 
@@ -113,11 +122,24 @@ class Rest:
             await self.open()
         except SettingsError as error:
             raise DeliveryError(str(error)) from error
+        await asyncio.sleep(self._wait())
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 return await self._client.http.request(route, **request)
         except FAILURES as error:
             raise meaning(f"{route.method} {route.path}", error) from error
+
+    def _wait(self) -> float:
+        """Seconds until the next call may go out: each refusal of Discord for being too quick counts towards a ban of this host.
+
+        Raises `RateLimitedError` when it would be long, for whoever calls has a limit of its own.
+        """
+        now = monotonic()
+        mine = max(self._next_call, now - BURST / CALLS_A_SECOND)
+        if mine - now > LONGEST_QUEUE:
+            raise RateLimitedError(f"{CALLS_A_SECOND} calls of Discord a second are used up for {mine - now:.1f} s.", mine - now)
+        self._next_call = mine + 1 / CALLS_A_SECOND
+        return max(0.0, mine - now)
 
     async def _log_in(self) -> int:
         try:

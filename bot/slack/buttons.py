@@ -6,6 +6,7 @@ import logging
 from functools import partial
 
 from bot.desk import Desk as AnyDesk
+from bot.replies import SILENCED
 from bot.slack import blocks, views
 from bot.slack.adapter import PLATFORM
 from bot.slack.client import QUIET
@@ -22,7 +23,6 @@ from core.staff.actions import NOT_YOURS, SHARED_BEFORE, Act, By, NotAllowedErro
 logger = logging.getLogger(__name__)
 
 _LATE = "That took too long for Slack to open a window. Please press again."
-_SILENCED = "You have taken this conversation over: I stay silent here until it is given back."
 
 
 class Desk(AnyDesk[People]):
@@ -91,10 +91,10 @@ class Buttons:
         turns = await self._desk.turns.conversation_at(message.address, limit=1)
         if not turns:
             return
-        layout = [section(_SILENCED), actions([button("hand_back", "Return to the bot", turns[0].turn_id)])]
+        layout = [section(SILENCED), actions([button("hand_back", "Return to the bot", turns[0].turn_id)])]
         at, user = message.address, message.actor.actor_id
         place = {"channel": at.channel_id, "thread_ts": at.thread_id, "user": user}
-        await workspace.client.call("chat.postEphemeral", **place, text=_SILENCED, blocks=layout)
+        await workspace.client.call("chat.postEphemeral", **place, text=SILENCED, blocks=layout)
 
     async def _share(self, workspace: Workspace, turn: TurnRecord, pressed: Pressed) -> str:
         """Show a private answer to the channel, once; the private one goes, and with it the button."""

@@ -42,6 +42,13 @@ positions = Table(
     Index("positions_by_message", "platform", "message_id"),
 )
 
+slots = Table(
+    "slots",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("free_at", UtcDateTime, nullable=False),
+)
+
 feedback = Table(
     "feedback",
     metadata,

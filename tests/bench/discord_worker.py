@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -25,7 +26,7 @@ from core.delivery.worker import Worker
 from core.ports import ChatAdapter, Delivery
 from core.storage.database import Database
 from tests.bench.delivery_worker import LEASE_SECONDS, Echo
-from tests.bench.slack_worker import Aloud, NoArticles
+from tests.bench.slack_worker import Aloud, NoArticles, multiply
 from tests.servers.discord import pointed_at
 
 
@@ -51,6 +52,12 @@ def listen(database_url: str, settings: Settings, url: str) -> None:
     asyncio.run(_listen(database_url, settings, url))
 
 
+def serve(database_url: str, settings: Settings, url: str) -> None:
+    """Do both in one process, in which a model keeps a thread busy."""
+    threading.Thread(target=multiply, daemon=True).start()
+    asyncio.run(_serve(database_url, settings, url))
+
+
 async def _work(database_url: str, settings: Settings, url: str, previews: bool, broken: str) -> None:
     worker_terms = worker.Terms(lease=LEASE_SECONDS, renew=LEASE_SECONDS / 4, max_attempts=1000, at_once=8)
     courier_terms = courier.Terms(lease=LEASE_SECONDS, call=LEASE_SECONDS / 3, max_attempts=1000, at_once=8, longest_delay=1)
@@ -66,6 +73,14 @@ async def _work(database_url: str, settings: Settings, url: str, previews: bool,
 async def _listen(database_url: str, settings: Settings, url: str) -> None:
     async with _discord(database_url, settings, url) as (_, parts):
         await parts.gateway.run()
+
+
+async def _serve(database_url: str, settings: Settings, url: str) -> None:
+    async with _discord(database_url, settings, url) as (graph, parts), asyncio.TaskGroup() as tasks:
+        adapters = {parts.adapter.platform: parts.adapter}
+        tasks.create_task(graph.worker(Echo(), adapters).run())
+        tasks.create_task(graph.courier(adapters).run())
+        tasks.create_task(parts.gateway.run())
 
 
 @asynccontextmanager

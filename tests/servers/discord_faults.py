@@ -33,14 +33,16 @@ class Call:
 
 @dataclass(eq=False)
 class Faults(World, Script):
-    """Every request, and what meets it; `rates` are requests and seconds by method, for each channel."""
+    """Every request, and what meets it; `rates` are requests and seconds by method, for each channel; `a_second` those of the bot."""
 
     retry_after: float = 0.2
     posts: tuple[str, ...] = ("create_message",)
     calls: list[Call] = field(default_factory=list)
     rates: dict[str, tuple[int, float]] = field(default_factory=dict)
+    a_second: int = 0  # 0 is no limit; Discord has 50
     invalid: int = 0  # requests that count towards a ban: 401, 403, and 429 that is not shared
     _used: dict[tuple[str, int], list[float]] = field(default_factory=dict)
+    _lately: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         World.__post_init__(self)
@@ -83,6 +85,8 @@ class Faults(World, Script):
     def refused(self, request: Request, call: Call, fault: Fault | None, headers: dict[str, str], wait: float) -> Response | None:
         """What is said instead of doing it."""
         kind = fault.kind if fault else ""
+        if (ahead := self._spend_of_all(call)) and not kind:
+            return self._limited(call, "global", ahead, headers)
         if wait and not kind:
             return self._limited(call, "user", wait, headers)
         if not fault or kind.endswith("_after_accept"):
@@ -103,6 +107,17 @@ class Faults(World, Script):
         found = re.fullmatch(r"(5\d\d)_before", kind)
         assert found, kind
         return PlainTextResponse("upstream connect error", int(found[1]), headers=VIA)
+
+    def _spend_of_all(self, call: Call) -> float:
+        """The seconds to wait if the bot has used up what it may ask of everything together."""
+        if not self.a_second or call.method in _UNCOUNTED:
+            return 0.0
+        now = self.clock()
+        self._lately[:] = [one for one in self._lately if one > now - 1]
+        if len(self._lately) >= self.a_second:
+            return max(self._lately[0] + 1 - now, 0.001)
+        self._lately.append(now)
+        return 0.0
 
     def _limited(self, call: Call, scope: str, wait: float, headers: dict[str, str]) -> Response:
         call.outcome = 429

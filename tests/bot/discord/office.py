@@ -97,15 +97,19 @@ async def office(
     articles: dict[str, tuple[Passage, float]] | None = None,
     pieces: tuple[str, str] = Writer.pieces,
     is_open: bool = True,
+    apart: float = 0.0,
     **more: Any,
 ) -> AsyncIterator[Office]:
-    """Serve the local Discord until the block ends, unless it is not open; `more` are settings of Discord."""
+    """Serve the local Discord until the block ends, unless it is not open.
+
+    `apart` are the seconds between two sessions of the gateway, `more` are settings of Discord.
+    """
     settings = Settings(discord=Discord(**{"bot_token": server.token, "message_content": True, **more}))
     graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(articles or dict(ARTICLES)), Writer(gate, pieces)
     engine = Engine(shelf, AsksForPerson(), writer, ExtractiveGenerator())  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         stack.enter_context(pointed_at(server))
-        parts = await stack.enter_async_context(discord_of(graph, shelf, 0.05, 0.0))  # type: ignore[arg-type]
+        parts = await stack.enter_async_context(discord_of(graph, shelf, 0.05, apart))  # type: ignore[arg-type]
         adapters = {"discord": parts.adapter}
         running = [graph.worker(engine, adapters).run(), graph.courier(adapters).run(), parts.gateway.run()]
         if not is_open:

@@ -35,6 +35,22 @@ async def test_when_staff_speak_in_a_thread_the_bot_is_silent_until_it_is_given_
     assert len(desk.texts(asked.id)) == 2
 
 
+async def test_whoever_takes_over_is_shown_the_way_back_to_the_bot(desk: Office) -> None:
+    asked = await desk.ask(ANN, REFUNDS)
+    for text in ("Let me look into this.", "Done."):
+        await desk.discord.say(BOB, asked.id, text)
+        await desk.quiet()
+    (told,) = desk.discord.by_bot(STAFF_ROOM)
+    assert f"<@{BOB}> answers" in told.content
+    assert REFUNDS in told.content
+    assert told.mentions == []
+    (turn, *_) = await desk.turns()
+    await desk.discord.press(BOB, told, f"fd:hand_back:{turn['turn_id']}")
+    await desk.discord.say(ANN, asked.id, PARCELS)
+    await desk.quiet()
+    assert "A parcel takes 3 days." in desk.texts(asked.id)[-1]
+
+
 async def test_the_word_of_others_in_a_thread_silences_nobody(desk: Office) -> None:
     asked = await desk.ask(ANN, REFUNDS)
     await desk.discord.say(OLIVE, asked.id, "Let me look into this.")
