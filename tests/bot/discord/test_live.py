@@ -18,6 +18,7 @@ from core.storage.previews import SqlPreviews
 from tests.bot.discord.conftest import OpenOffice
 from tests.bot.discord.office import PARCELS, Office
 from tests.bot.discord.test_delivery import forget_nonces
+from tests.bot.slack.test_scenarios_live import leave
 from tests.servers.discord import DiscordPlatform, pointed_at
 from tests.servers.discord_client import Bot
 from tests.servers.discord_state import ANN, BOB, GUILD, HELP, STAFF, Can, Message
@@ -135,7 +136,7 @@ async def test_a_preview_that_somebody_has_begun_to_take_away_is_no_place_for_an
     written = await begin(open_office)
     preview = await written.previewed()
     address = Address("discord", str(GUILD), str(HELP), str(written.asked.id))
-    assert await SqlPreviews(written.desk.graph.database).leave(address)
+    await leave(SqlPreviews(written.desk.graph.database), address)
     (answer,) = await written.end()
     assert answer.id != preview.id
     assert MARK not in answer.content
