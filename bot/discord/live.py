@@ -88,7 +88,7 @@ class LivePreviews:
         """Show nothing more, and return when nothing is under way: a late edit would write over the reply."""
         shown = self._shown.get(message.address)
         if shown is not None and shown.attempt == attempt:
-            await _quiet(shown)
+            await _quiet(shown, for_reply=True)
 
     def withdraw(self, address: Address, attempt: str) -> None:
         """Take away what an attempt showed to which no reply comes. Returns at once."""
@@ -96,7 +96,7 @@ class LivePreviews:
 
     async def finish(self, address: Address, asked_at: datetime) -> Standing | None:
         """Stop showing; return the message that the reply should replace, None when there is none. Raises a `DeliveryError`."""
-        await self._stop(address)
+        await self._stop(address, for_reply=True)
         kept = await self._previews.of(address)
         if kept is None or kept.leaving:
             await self.drop(address, asked_at)  # who began to take it away may have died over it
@@ -142,10 +142,10 @@ class LivePreviews:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _stop(self, address: Address) -> None:
+    async def _stop(self, address: Address, *, for_reply: bool = False) -> None:
         shown = self._shown.pop(address, None)
         if shown is not None:
-            await _quiet(shown)
+            await _quiet(shown, for_reply=for_reply)
 
     async def _withdraw(self, address: Address, attempt: str) -> None:
         """Take away what an attempt showed, unless another attempt has begun there."""
@@ -274,10 +274,14 @@ def _is_unfinished(message: Json) -> bool:
     return bool(message["content"].endswith(MARK) and not message["components"])
 
 
-async def _quiet(shown: _Shown) -> None:
-    """Show nothing more, and wait for a call that is under way, but not for long."""
+async def _quiet(shown: _Shown, *, for_reply: bool) -> None:
+    """Show nothing more, and wait for a call that is under way, but not for long.
+
+    Then it is broken off: discord.py would repeat an edit after a rate limit, over the reply. A reply finds what was posted all the
+    same, by its nonce; where none comes, what is posted late must live to take itself away.
+    """
     _end(shown)
     if shown.showing is not None and not shown.showing.done():
         await asyncio.wait([shown.showing], timeout=_PATIENCE_SECONDS)
-        if shown.message_id:  # discord.py would repeat an edit after a rate limit, over the reply; what is posted late goes by itself
+        if for_reply or shown.message_id:
             shown.showing.cancel()
