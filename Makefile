@@ -18,7 +18,7 @@ run: $(VENV)/run ## serve the chat page on http://127.0.0.1:8080 (PORT=9000 for 
 	$(BIN)/frontdesk run
 
 test: $(VENV)/dev ## run every test (ARGS="-k delivery" for some)
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/dev ## check style, types and import rules
 	$(BIN)/ruff check .

@@ -117,6 +117,12 @@ def embedder() -> Embedder:
     return SentenceEmbedder(found.folder, found.version)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of slow tests first: one that begins last would run alone, while the other processes have nothing left to do."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
     """Where CI runs, a skipped test is a failed one: it would otherwise be green without having run."""

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from bot.discord import rest
 from core.domain import Passage
 from tests.bot.discord.conftest import OpenOffice
 from tests.bot.discord.office import PARCELS, REFUNDS, Office
@@ -156,7 +157,10 @@ async def test_an_answer_that_says_what_another_said_after_it_was_asked_for_is_n
     assert len(desk.texts(asked.channel)) == 2
 
 
-async def test_where_there_are_no_threads_the_answer_to_one_is_not_taken_for_the_answer_to_another(desk: Office) -> None:
+async def test_where_there_are_no_threads_the_answer_to_one_is_not_taken_for_the_answer_to_another(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "CALL_SECONDS", 1)  # the library posts one after the other
     await desk.discord.deny(HELP, Can.CREATE_PUBLIC_THREADS)
     with desk.discord.hold("create_message") as gate:
         for user in (ANN, BOB):

@@ -102,7 +102,10 @@ async def test_a_preview_that_cannot_be_looked_for_becomes_the_answer_under_its_
     assert MARK not in answer.content
 
 
-async def test_a_preview_that_is_still_under_way_is_not_seen_after_the_answer(open_office: OpenOffice) -> None:
+async def test_a_preview_that_is_still_under_way_is_not_seen_after_the_answer(
+    open_office: OpenOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_PATIENCE_SECONDS", 0.1)
     gate = asyncio.Event()
     desk = await open_office(gate=gate)
     desk.parts.live._clock = Clock()
