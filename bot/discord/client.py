@@ -15,7 +15,7 @@ from discord import app_commands
 from bot.discord.backfill import Backfill
 from bot.discord.lanes import Lanes
 from bot.discord.receiver import Receiver, guild_of
-from bot.discord.rest import FAILURES, Rest
+from bot.discord.rest import FAILURES, Rest, watch
 from bot.discord.sessions import Sessions
 from core.delivery.crew import backoff
 from core.errors import DeliveryError, SettingsError, StorageError
@@ -23,7 +23,6 @@ from core.errors import DeliveryError, SettingsError, StorageError
 logger = logging.getLogger(__name__)
 
 MAX_KEPT_MESSAGES = 500  # only to tell an edit from the preview of a link
-LONGEST_WAIT = 60.0  # seconds for a rate limit; a longer one is an error that the outbox puts off
 DRAIN_SECONDS = 5.0
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 60.0
 _ENDS = {
@@ -69,7 +68,7 @@ class FrontdeskClient(discord.AutoShardedClient):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=MAX_KEPT_MESSAGES,
-            max_ratelimit_timeout=LONGEST_WAIT,
+            http_trace=watch(),  # with `max_ratelimit_timeout` it would refuse calls of which many are left, if the window is long
             guild_ready_timeout=ready_seconds,
             shard_ids=shards.ids,  # type: ignore[arg-type]  # None is the default of the library
             shard_count=shards.of,

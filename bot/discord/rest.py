@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -37,6 +39,31 @@ class DiscordRefusedError(RefusedError):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+@dataclass
+class _UnderWay:
+    """A call; the library keeps it back while a limit is used up, and repeats it after a 429."""
+
+    may_be_taken: bool = False
+
+
+_under_way: ContextVar[_UnderWay] = ContextVar("_under_way")
+
+
+def watch() -> aiohttp.TraceConfig:
+    """Return what notes whether a call has left this host; one that has not, or was refused with 429, can be made again."""
+
+    async def leaves(*_: object) -> None:
+        _under_way.get(_UnderWay()).may_be_taken = True
+
+    async def is_answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
+        _under_way.get(_UnderWay()).may_be_taken = end.response.status != 429
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(leaves)
+    trace.on_request_end.append(is_answered)
+    return trace
 
 
 class Rest:
@@ -123,11 +150,17 @@ class Rest:
         except SettingsError as error:
             raise DeliveryError(str(error)) from error
         await asyncio.sleep(self._wait())
+        asked, under_way = f"{route.method} {route.path}", _UnderWay()
+        _under_way.set(under_way)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 return await self._client.http.request(route, **request)
+        except TimeoutError as error:
+            if under_way.may_be_taken:
+                raise meaning(asked, error) from error
+            raise RateLimitedError(f"Discord takes no more of {asked} for now.", CALL_SECONDS) from error
         except FAILURES as error:
-            raise meaning(f"{route.method} {route.path}", error) from error
+            raise meaning(asked, error) from error
 
     def _wait(self) -> float:
         """Seconds until the next call may go out: each refusal of Discord for being too quick counts towards a ban of this host.

@@ -7,10 +7,12 @@ import asyncio
 import pytest
 
 from bot.discord import rest
+from bot.discord.client import FrontdeskClient as Client
 from core.domain import Passage
+from core.errors import RateLimitedError, UncertainError
 from tests.bot.discord.conftest import OpenOffice
 from tests.bot.discord.office import PARCELS, REFUNDS, Office
-from tests.servers.discord import DiscordPlatform
+from tests.servers.discord import DiscordPlatform, pointed_at
 from tests.servers.discord_state import ANN, BOB, HELP, Can
 
 LONG = "\n\n".join(f"Paragraph {number} of the story. " + "It goes on and on. " * 20 for number in range(12))
@@ -172,3 +174,24 @@ async def test_where_there_are_no_threads_the_answer_to_one_is_not_taken_for_the
     forget_nonces(desk.discord)
     await desk.quiet()
     assert len({message.reference for message in desk.discord.by_bot(HELP)}) == len(desk.texts(HELP)) == 2
+
+
+async def test_a_limit_with_a_long_window_holds_nothing_up_while_something_of_it_is_left(desk: Office) -> None:
+    desk.discord.rates["thread_of_message"] = (50, 300.0)
+    asked = [await desk.ask(user, REFUNDS) for user in (ANN, BOB, ANN)]
+    assert [len(desk.texts(one.id)) for one in asked] == [1, 1, 1]
+
+
+async def test_what_a_limit_kept_from_leaving_is_not_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with DiscordPlatform(rates={"create_message": (1, 60.0)}) as server, Client(message_content=False) as client:
+        with pointed_at(server):
+            calls = rest.Rest(client, server.token)
+            await calls.post(str(HELP), "one", "1")
+            monkeypatch.setattr(rest, "CALL_SECONDS", 1)
+            with pytest.raises(RateLimitedError):
+                await calls.post(str(HELP), "two", "2")
+            server.fail("create_message", "429", retry_after=60)
+            with pytest.raises(RateLimitedError):
+                await calls.post(str(server.direct_with(ANN).id), "three", "3")
+            with server.hold("create_message"), pytest.raises(UncertainError):
+                await calls.post(str(server.direct_with(BOB).id), "four", "4")
