@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 import discord
-from discord.http import Route
+from discord.http import Route, json_or_text
 
 from core.errors import DeliveryError, RateLimitedError, RefusedError, SettingsError, UncertainError
 
@@ -43,22 +43,29 @@ class DiscordRefusedError(RefusedError):
 
 @dataclass
 class _UnderWay:
-    """A call; the library keeps it back while a limit is used up, and repeats it after a 429."""
+    """A call; the library keeps it back while a limit is used up, repeats it after a 429, and keeps the last answer of a limit back."""
 
-    may_be_taken: bool = False
+    left: bool = False
+    response: aiohttp.ClientResponse | None = None
+
+    @property
+    def may_be_taken(self) -> bool:
+        """Whether Discord may have done it, or will."""
+        return self.left and not (self.response is not None and self.response.status == 429)
 
 
 _under_way: ContextVar[_UnderWay] = ContextVar("_under_way")
 
 
 def watch() -> aiohttp.TraceConfig:
-    """Return what notes whether a call has left this host; one that has not, or was refused with 429, can be made again."""
+    """Return what notes whether a call has left this host, and its answer."""
 
     async def leaves(*_: object) -> None:
-        _under_way.get(_UnderWay()).may_be_taken = True
+        call = _under_way.get(_UnderWay())
+        call.left, call.response = True, None
 
     async def is_answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
-        _under_way.get(_UnderWay()).may_be_taken = end.response.status != 429
+        _under_way.get(_UnderWay()).response = end.response
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(leaves)
@@ -156,6 +163,8 @@ class Rest:
             async with asyncio.timeout(CALL_SECONDS):
                 return await self._client.http.request(route, **request)
         except TimeoutError as error:
+            if under_way.response is not None and under_way.response.ok:  # read already: the library waits for the sake of the next call
+                return await json_or_text(under_way.response)
             if under_way.may_be_taken:
                 raise meaning(asked, error) from error
             raise RateLimitedError(f"Discord takes no more of {asked} for now.", CALL_SECONDS) from error
