@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from core.presence import Mode
 from core.storage.channels import SqlChannels
@@ -17,6 +17,14 @@ from tests.servers.slack import SlackPlatform
 from tests.servers.slack_state import Channel
 
 ANN, BOB = "ann", "bob"  # a customer, and staff
+
+
+class Root(NamedTuple):
+    """How a conversation began, the channel that it is in, and what names it there."""
+
+    kind: str
+    channel: Any
+    id: Any
 
 
 class Surface(Protocol):
@@ -54,6 +62,30 @@ class Surface(Protocol):
 
     def said_to_staff(self) -> list[str]:
         """What the bot said in the channel of staff."""
+        ...
+
+    async def begin(self, kind: str, text: str) -> Root:
+        """The customer begins a conversation: in a `thread` of the help channel, in a `post` of a forum, or `direct`."""
+        ...
+
+    async def go_on(self, root: Root, text: str, who: str = ANN) -> None:
+        """Somebody writes in a conversation."""
+        ...
+
+    def answers(self, root: Root) -> list[str]:
+        """What the bot said in a conversation."""
+        ...
+
+    async def press(self, root: Root, act: str) -> None:
+        """The customer presses a button of the first answer."""
+        ...
+
+    async def judge(self, root: Root, reason: str, note: str) -> None:
+        """The customer says what is wrong with the first answer."""
+        ...
+
+    async def hand_back(self) -> None:
+        """Staff give the conversation of their first alert back to the bot."""
         ...
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -105,6 +137,36 @@ class InSlack:
         """See `Surface.said_to_staff`."""
         return [in_slack.said(message) for message in self.desk.slack.by_bot(in_slack.STAFF_ROOM)]
 
+    async def begin(self, kind: str, text: str) -> Root:
+        """See `Surface.begin`; there are no posts."""
+        if kind == "direct":
+            return Root(kind, in_slack.DIRECT, await self.direct(text))
+        return Root(kind, in_slack.HELP, await self.ask(text))
+
+    async def go_on(self, root: Root, text: str, who: str = ANN) -> None:
+        """See `Surface.go_on`."""
+        await self.desk.slack.say(self._people[who], root.channel, text, thread_ts=root.id)
+
+    def answers(self, root: Root) -> list[str]:
+        """See `Surface.answers`."""
+        return self.desk.texts(root.channel, root.id)
+
+    async def press(self, root: Root, act: str) -> None:
+        """See `Surface.press`."""
+        first = next(one for one in self.desk.slack.thread(root.channel, root.id) if one.user == in_slack.BOT)
+        await self.desk.slack.press(in_slack.ANN, root.channel, first.ts, act)
+
+    async def judge(self, root: Root, reason: str, note: str) -> None:
+        """See `Surface.judge`."""
+        await self.press(root, "feedback_bad")
+        await self.desk.slack.until(lambda: self.desk.slack.views)
+        await self.desk.slack.submit(in_slack.ANN, next(iter(self.desk.slack.views)), {"reason": reason, "note": note})
+
+    async def hand_back(self) -> None:
+        """See `Surface.hand_back`."""
+        alert = self.desk.slack.by_bot(in_slack.STAFF_ROOM)[0]
+        await self.desk.slack.press(in_slack.BOB, in_slack.STAFF_ROOM, alert.ts, "hand_back")
+
     async def until(self, condition: Callable[[], object]) -> None:
         """See `Surface.until`."""
         await self.desk.slack.until(condition)
@@ -153,6 +215,45 @@ class InDiscord:
     def said_to_staff(self) -> list[str]:
         """See `Surface.said_to_staff`."""
         return self.desk.texts(in_discord.STAFF_ROOM)
+
+    async def begin(self, kind: str, text: str) -> Root:
+        """See `Surface.begin`."""
+        if kind == "direct":
+            await self.direct(text)
+            channel = self.desk.discord.direct_with(discord_state.ANN).id
+        elif kind == "post":
+            channel = (await self.desk.discord.post(discord_state.ANN, discord_state.FORUM, text, text)).channel
+        else:
+            channel = await self.ask(text)
+        return Root(kind, channel, channel)
+
+    async def go_on(self, root: Root, text: str, who: str = ANN) -> None:
+        """See `Surface.go_on`."""
+        await self.desk.discord.say(self._people[who], root.channel, text)
+
+    def answers(self, root: Root) -> list[str]:
+        """See `Surface.answers`."""
+        return self.desk.texts(root.channel)
+
+    async def press(self, root: Root, act: str) -> None:
+        """See `Surface.press`."""
+        await self._press(discord_state.ANN, self.desk.discord.by_bot(root.channel)[0], act)
+
+    async def judge(self, root: Root, reason: str, note: str) -> None:
+        """See `Surface.judge`."""
+        opened, turn_id = await self._press(discord_state.ANN, self.desk.discord.by_bot(root.channel)[0], "feedback_bad")
+        await self.desk.discord.until(lambda: opened.modal)
+        await self.desk.discord.submit(discord_state.ANN, f"fd-form:feedback:{turn_id}", {"reason": [reason], "note": note})
+
+    async def hand_back(self) -> None:
+        """See `Surface.hand_back`."""
+        await self._press(discord_state.BOB, self.desk.discord.by_bot(in_discord.STAFF_ROOM)[0], "hand_back")
+
+    async def _press(self, user: int, message: discord_state.Message, act: str) -> tuple[Any, str]:
+        """Press what a message offers; return what came of it, and the turn that the button is of."""
+        offered = [one["custom_id"] for row in message.components for one in row["components"]]
+        button = next(one for one in offered if one.startswith(f"fd:{act}:"))
+        return await self.desk.discord.press(user, message, button), button.split(":")[2]
 
     async def until(self, condition: Callable[[], object]) -> None:
         """See `Surface.until`."""

@@ -9,20 +9,27 @@ from typing import Any
 
 import pytest
 
+from core.feedback import FeedbackReason
 from core.presence import Mode
 from core.storage.database import Database
-from tests.scenarios.surfaces import BOB, OPEN, Opened, Surface
+from core.storage.feedback import SqlFeedbackLog
+from tests.scenarios.surfaces import BOB, OPEN, Opened, Root, Surface
 
 REFUNDS, PARCELS = "how long does a refund take?", "how long does a parcel take?"
 REFUND, PARCEL = "Refunds take 14 days.", "A parcel takes 3 days."
 
 
 @pytest.fixture(params=list(OPEN))
-async def open_surface(request: pytest.FixtureRequest, open_database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[Opened]:
+def platform(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def open_surface(platform: str, open_database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[Opened]:
     async with AsyncExitStack() as stack:
 
         async def opened(**more: Any) -> Surface:
-            surface: Surface = await stack.enter_async_context(OPEN[request.param](await open_database("sqlite"), **more))
+            surface: Surface = await stack.enter_async_context(OPEN[platform](await open_database("sqlite"), **more))
             return surface
 
         yield opened
@@ -124,3 +131,52 @@ async def test_a_question_that_is_taken_back_has_no_answer(open_surface: Opened)
     await chat.desk.quiet()
     await chat.until(lambda: chat.said(root) == [])  # what was shown is taken away beside everything else
     assert await rows(chat) == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "kind"),
+    [("slack", "thread"), ("slack", "direct"), ("discord", "thread"), ("discord", "post"), ("discord", "direct")],
+    indirect=["platform"],
+)
+async def test_a_conversation_from_the_question_to_the_hand_over_and_back(open_surface: Opened, kind: str) -> None:
+    chat = await open_surface()
+    root = await chat.begin(kind, PARCELS)
+    await chat.desk.quiet()
+    await chat.go_on(root, "and a refund?")
+    await chat.desk.quiet()
+    assert [PARCEL in chat.answers(root)[0], REFUND in chat.answers(root)[1]] == [True, True]
+
+    await chat.judge(root, "outdated", "prices changed")
+    await chat.press(root, "person")
+    await chat.until(chat.said_to_staff)
+    await chat.desk.quiet()
+    assert len(chat.answers(root)) == 3, "the customer is told that a person comes"
+    if kind != "direct":  # there nobody but the customer and the bot can write
+        await taken_over_and_given_back(chat, root)
+    await chat.go_on(root, REFUNDS)
+    await chat.desk.quiet()
+    assert REFUND in chat.answers(root)[-1]
+
+    with_staff = ["Hello Ann, I am looking into it.", "thanks! what about a refund?"] if kind != "direct" else []
+    assert await rows(chat) == [
+        (PARCELS, "answer", "composed"),
+        ("and a refund?", "direct", "confident"),
+        ("I want to talk to a person.", "handoff", "asked_for_person"),
+        *((text, "silent", "with_person") for text in with_staff),
+        (REFUNDS, "direct", "confident"),
+    ]
+    turn = (await chat.desk.turns())[0]
+    (opinion,) = await SqlFeedbackLog(chat.desk.graph.database).of(turn["turn_id"])
+    assert (opinion.helpful, opinion.reason, opinion.comment) == (False, FeedbackReason.OUTDATED, "prices changed")
+
+
+async def taken_over_and_given_back(chat: Surface, root: Root) -> None:
+    """Staff answer, the bot is silent, and comes back when it is told to."""
+    before = len(chat.answers(root))
+    await chat.go_on(root, "Hello Ann, I am looking into it.", BOB)
+    await chat.go_on(root, "thanks! what about a refund?")
+    await chat.desk.quiet()
+    assert len(chat.answers(root)) == before
+    await chat.hand_back()
+    await chat.until(lambda: len(chat.answers(root)) == before + 1)
+    assert "back" in chat.answers(root)[-1]
