@@ -21,6 +21,7 @@ NOBODY = {"parse": [], "replied_user": False}  # whom a message may ping; absent
 SUPPRESS_EMBEDS = 1 << 2
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, HAS_THREAD = 10003, 10008, 160004
 FAILURES = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError, ValueError)  # of a call of discord.py
+MOST_GUILDS = 200  # that Discord lists at once
 _PAGE = 100  # the most messages that Discord gives at once
 _BAN_SECONDS = 60.0
 _WRONG_TOKEN = "Discord refuses the bot token: copy it again from the page Bot of your application into discord.bot_token."  # noqa: S105
@@ -90,6 +91,26 @@ class Rest:
         """Return a member of a guild. Raises a `DeliveryError`."""
         path = "/guilds/{guild_id}/members/{member_id}"
         found: Json = await self._call(Route("GET", path, guild_id=guild_id, member_id=user_id))
+        return found
+
+    async def guild(self, guild_id: str) -> Json:
+        """Return a guild with its roles. Raises a `DeliveryError`."""
+        found: Json = await self._call(Route("GET", "/guilds/{guild_id}", guild_id=guild_id))
+        return found
+
+    async def guilds(self) -> list[Json]:
+        """Return the guilds that the bot is in, at most `MOST_GUILDS`. Raises a `DeliveryError`."""
+        found: list[Json] = await self._call(Route("GET", "/users/@me/guilds"), params={"limit": MOST_GUILDS})
+        return found
+
+    async def channels(self, guild_id: str) -> list[Json]:
+        """Return the channels of a guild, those too that the bot does not see. Raises a `DeliveryError`."""
+        found: list[Json] = await self._call(Route("GET", "/guilds/{guild_id}/channels", guild_id=guild_id))
+        return found
+
+    async def session_starts(self) -> Json:
+        """Return how many shards the gateway wants, and how many sessions may still be started. Raises a `DeliveryError`."""
+        found: Json = await self._call(Route("GET", "/gateway/bot"))
         return found
 
     async def mine_after(self, channel_id: str, after: int, reply_to: str = "", most: int = 2 * _PAGE) -> list[Json]:
