@@ -19,6 +19,7 @@ _COMMANDS = {
     "evaluate": ("bot.commands.evaluate", "Measure on a labelled file."),
     "privacy": ("bot.commands.privacy", "Show or erase what is kept of one customer."),
     "slack": ("bot.commands.slack", "Set the bot up in Slack."),
+    "discord": ("bot.commands.discord", "Set the bot up in Discord."),
     "doctor": ("bot.commands.doctor", "Check this installation and say how to fix it."),
     "db": ("bot.commands.db", "Migrations of the database."),
 }

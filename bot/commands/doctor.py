@@ -14,8 +14,9 @@ from rich.table import Table
 
 from bot.bootstrap import EXTRACTIVE, Frontdesk, frontdesk
 from bot.check import Check
+from bot.discord import checkup as discord_checkup
 from bot.settings import Settings, read
-from bot.slack import checkup
+from bot.slack import checkup as slack_checkup
 from bot.terminal import out, print_json
 from core.domain import utc_now
 from core.errors import FrontdeskError
@@ -27,7 +28,7 @@ _MOST_SKEW = 2.0  # seconds; NTP keeps hosts within 0.1
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(as_json: bool) -> None:
-    """Check settings, disk, database, clock, dead letters, knowledge, embedder, model and Slack; exit status 1 when something is wrong.
+    """Check settings, disk, database, clock, dead letters, knowledge, embedder, model, Slack, Discord; exit status 1: something is wrong.
 
     \b
     Example:
@@ -66,14 +67,15 @@ async def _checks(settings: Settings) -> list[Check]:
             ]
     except FrontdeskError as error:
         checks.append(Check("database", False, str(error)))
-    return checks + await _slack(settings)
+    checks += await _platform("slack", slack_checkup.examine(settings.slack))
+    return checks + await _platform("discord", discord_checkup.examine(settings.discord))
 
 
-async def _slack(settings: Settings) -> list[Check]:
+async def _platform(name: str, examined: Awaitable[list[Check]]) -> list[Check]:
     try:
-        return await checkup.examine(settings.slack)
+        return await examined
     except FrontdeskError as error:
-        return [Check("slack", False, str(error))]
+        return [Check(name, False, str(error))]
 
 
 async def _try(name: str, look: Callable[[], Awaitable[str]]) -> Check:

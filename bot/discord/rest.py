@@ -26,6 +26,7 @@ NOBODY = {"parse": [], "replied_user": False}  # whom a message may ping; absent
 SUPPRESS_EMBEDS = 1 << 2
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, HAS_THREAD = 10003, 10008, 160004
 FAILURES = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError, ValueError)  # of a call of discord.py
+MOST_GUILDS = 200  # that Discord lists at once
 _PAGE = 100  # the most messages that Discord gives at once
 _BAN_SECONDS = 60.0
 _WRONG_TOKEN = "Discord refuses the bot token: copy it again from the page Bot of your application into discord.bot_token."  # noqa: S105
@@ -130,10 +131,25 @@ class Rest:
         found: Json = await self._call(Route("GET", path, guild_id=guild_id, member_id=user_id))
         return found
 
-    async def sessions_left(self) -> tuple[int, float]:
-        """Return how many sessions of the gateway may still be begun, and in how many hours there are more. Raises a `DeliveryError`."""
-        limit = (await self._call(Route("GET", "/gateway/bot")))["session_start_limit"]
-        return int(limit["remaining"]), float(limit["reset_after"]) / 3_600_000
+    async def guild(self, guild_id: str) -> Json:
+        """Return a guild with its roles. Raises a `DeliveryError`."""
+        found: Json = await self._call(Route("GET", "/guilds/{guild_id}", guild_id=guild_id))
+        return found
+
+    async def guilds(self) -> list[Json]:
+        """Return the guilds that the bot is in, at most `MOST_GUILDS`. Raises a `DeliveryError`."""
+        found: list[Json] = await self._call(Route("GET", "/users/@me/guilds"), params={"limit": MOST_GUILDS})
+        return found
+
+    async def channels(self, guild_id: str) -> list[Json]:
+        """Return the channels of a guild, those too that the bot does not see. Raises a `DeliveryError`."""
+        found: list[Json] = await self._call(Route("GET", "/guilds/{guild_id}/channels", guild_id=guild_id))
+        return found
+
+    async def session_starts(self) -> Json:
+        """Return how many shards the gateway wants, and how many sessions may still be started. Raises a `DeliveryError`."""
+        found: Json = await self._call(Route("GET", "/gateway/bot"))
+        return found
 
     async def mine_after(self, channel_id: str, after: int, reply_to: str = "", most: int = 2 * _PAGE) -> list[Json]:
         """Return the bot's own among the `most` messages that follow an id, oldest first; only those that reply to `reply_to`, if given.

@@ -34,10 +34,11 @@ class Sessions:
 
     async def _are_few_left(self) -> bool:
         try:
-            left, hours = await self._rest.sessions_left()
+            limit = (await self._rest.session_starts())["session_start_limit"]
         except DeliveryError as error:
             logger.warning("how many sessions of the gateway are left today is not known: %s", error)
             return False
+        left, hours = limit["remaining"], limit["reset_after"] / 3_600_000
         self.problem = _FEW_LEFT.format(left=left, hours=hours) if left <= RESERVE else ""
         if self.problem:
             logger.error("Discord: %s", self.problem)

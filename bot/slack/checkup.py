@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from bot.check import Check
+from bot.check import Check, seconds_ahead
 from bot.settings import Slack
 from bot.slack.client import SlackClient, SlackNotNowError, SlackRefusedError, open_session
 from bot.slack.http import PATH, WINDOW_SECONDS
@@ -157,10 +156,9 @@ def clock_check(told: str, before: float, after: float) -> Check:
     """Compare the time of Slack's answer with this host's, just before it was asked and just after."""
     name = "slack clock"
     try:
-        second = parsedate_to_datetime(told).timestamp()  # it may be up to a second later than that
+        ahead = seconds_ahead(told, before, after)
     except ValueError:
         return Check(name, True, "Slack's answer tells no time", warns=True)
-    ahead = max(before - (second + 1), 0.0) - max(second - after, 0.0)
     if abs(ahead) <= _MOST_SKEW:
         return Check(name, True, f"this host's and Slack's agree within {_MOST_SKEW:g} s")
     found = f"this host's is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} Slack's"

@@ -89,6 +89,14 @@ def open_direct(space: Gateway, asked: Asked) -> Json:
     return wire.channel(space, space.direct_with(who))
 
 
+@route("GET", "/users/@me/guilds", "my_guilds")
+def my_guilds(space: Gateway, asked: Asked) -> list[Json]:
+    limit, after = int(asked.query.get("limit", 200)), int(asked.query.get("after", 0))
+    if not 1 <= limit <= 200:
+        raise invalid("limit", "NUMBER_TYPE_MAX", "int value should be less than or equal to 200.")
+    return [wire.my_guild(space, one) for id_, one in sorted(space.guilds.items()) if id_ > after and space.bot in one.members][:limit]
+
+
 @route("GET", "/guilds/{guild}", "get_guild")
 def get_guild(space: Gateway, asked: Asked) -> Json:
     guild = _guild(space, asked)

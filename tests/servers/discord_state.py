@@ -202,6 +202,7 @@ class World:
     bot: int = BOT  # also the id of the application
     privileged_content: bool = True  # the application may ask for the content of messages
     privileged_members: bool = True
+    interactions_url: str = ""  # where the application has its interactions sent instead of over the gateway
     nonce_seconds: float = 300.0  # how long a nonce is known again
     first_seconds: float = 3.0  # for the first response to an interaction
     token_seconds: float = 900.0  # that an interaction lasts

@@ -98,6 +98,15 @@ def guild(space: World, one: Guild) -> Json:
     return shown | {"max_stage_video_channel_users": 50, "premium_progress_bar_enabled": False}
 
 
+def my_guild(space: World, one: Guild) -> Json:
+    """A guild in the list of those that the bot is in."""
+    granted = 0
+    for id_ in (one.id, *one.members[space.bot]):
+        granted |= one.roles[id_].permissions
+    shown: Json = {"id": str(one.id), "name": one.name, "icon": None, "banner": None, "owner": one.owner == space.bot, "features": []}
+    return shown | {"permissions": str(int(granted))}
+
+
 def guild_create(space: World, one: Guild) -> Json:
     """A guild as the gateway gives it: with what is in it, and nobody but the bot."""
     there = [each for each in space.channels.values() if each.guild == one.id and space.allowed(space.bot, each) & Can.VIEW_CHANNEL]
@@ -194,9 +203,10 @@ def interaction(space: World, one: Interaction) -> Json:
 def application(space: World) -> Json:
     """The application."""
     bot = user(space.people[space.bot])
-    nothing = "icon interactions_endpoint_url role_connections_verification_url team".split()
+    nothing = "icon role_connections_verification_url team".split()
     flags = (1 << 19 if space.privileged_content else 0) | (1 << 15 if space.privileged_members else 0)  # the limited kinds
     shown: Json = dict.fromkeys(nothing) | {"id": str(space.bot), "name": "Frontdesk", "description": "", "type": None, "bot": bot}
+    shown |= {"interactions_endpoint_url": space.interactions_url or None}
     shown |= {"bot_public": False, "bot_require_code_grant": False, "verify_key": "0" * 64, "flags": flags, "flags_new": str(flags)}
     counts = "approximate_guild_count approximate_user_install_count approximate_user_authorization_count explicit_content_filter"
     owner: Any = next((space.people[one.owner] for one in space.guilds.values()), Person(GUILD, "owner"))

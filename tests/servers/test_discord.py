@@ -243,6 +243,15 @@ async def test_guilds_members_roles_and_the_application_are_told(server: Discord
     assert await refused(guild.fetch_member(1)) == (404, 10007)
 
 
+async def test_the_guilds_that_the_bot_is_in_are_listed_in_pages(server: DiscordPlatform, bot: Bot) -> None:
+    await server.join(GUILD + 5000, "Second")
+    assert [(guild.id, guild.name) async for guild in bot.fetch_guilds(limit=None)] == [(GUILD, "Shop"), (GUILD + 5000, "Second")]
+    (first, _) = await bot.http.get_guilds(200)
+    assert discord.Permissions(int(first["permissions"])).manage_threads  # type: ignore[typeddict-item]
+    assert [guild.id async for guild in bot.fetch_guilds(after=discord.Object(GUILD))] == [GUILD + 5000]
+    assert await refused(bot.http.get_guilds(201)) == (400, 50035)
+
+
 async def test_as_a_process_it_takes_verbs_and_logs_what_the_bot_says(tmp_path: Path) -> None:
     log = tmp_path / "log"
     arguments = ["-m", "tests.servers.discord", "--log", str(log)]
