@@ -12,6 +12,7 @@ from bot.discord import messages
 from bot.discord.buttons import hand_back_view, view_for
 from bot.discord.events import PLATFORM, PRIVATE, snowflake_at
 from bot.discord.live import LivePreviews, Standing
+from bot.discord.private import TooLateError
 from bot.discord.rest import FAILURES, UNKNOWN_CHANNEL, DiscordRefusedError, Json, Rest, meaning, nonce_of
 from bot.discord.rooms import Room, Rooms
 from bot.discord.tags import Tags
@@ -211,8 +212,20 @@ class DiscordAdapter:
         await self._rest.open()
         try:
             return await self._privately(delivery, cited)
+        except TooLateError:
+            return await self._answer_directly(delivery, cited)
         except FAILURES as error:
             raise meaning("a private answer", error) from error
+
+    async def _answer_directly(self, delivery: Delivery, cited: tuple[str, ...]) -> str:
+        """Answer in a direct message what took too long for a private answer."""
+        turn = await self._stores.turns.turn(delivery.turn_id)
+        if turn is None:
+            raise RefusedError("Nobody knows any more who asked, so an answer cannot be sent.")
+        channel_id = await self._rest.direct(turn.actor_id)
+        parts = messages.render(delivery, cited)
+        said = [await self._say(delivery, Room(channel_id), parts, number) for number in range(len(parts))]
+        return f"{channel_id}/{said[-1]}"
 
     async def _view(self, delivery: Delivery, parts: tuple[str, ...], number: int) -> discord.ui.View | None:
         """The buttons of a reply stand below its last part."""

@@ -17,7 +17,13 @@ from core.vault import Vault
 
 PRIVATE = "private-"  # begins the thread of a conversation that only one person sees
 _LASTS = timedelta(minutes=14, seconds=30)
+_TOO_LATE = "The quarter of an hour in which Discord takes a private answer is over."
+_GONE = (10015, 50027)  # Discord knows the way back no more, or not its token
 _APPLICATION = 3  # the kind of webhook that an interaction is followed up through
+
+
+class TooLateError(RefusedError):
+    """Discord takes no private answer any more."""
 
 
 def route_of(address: Address) -> str:
@@ -48,16 +54,21 @@ def _asked(interaction: Interaction, address: Address, question: str) -> Inbound
 async def answer_privately(client: discord.Client, vault: Vault, delivery: Delivery, texts: tuple[str, ...]) -> str:
     """Answer where only the one who asked sees it; return the reference. `texts` are those of the sources.
 
-    Raises `RefusedError` when the quarter of an hour is over, and what discord.py raises when Discord does not take it.
+    Raises `TooLateError` when the quarter of an hour is over, and what discord.py raises when Discord does not take it.
     """
     route = await vault.get(route_of(delivery.address))
     if route is None:
-        raise RefusedError("The quarter of an hour in which Discord takes a private answer is over.")
+        raise TooLateError(_TOO_LATE)
     application, _, token = route.decode().partition("/")
     data: Any = {"id": int(application), "type": _APPLICATION, "token": token}
     way_back = discord.Webhook.from_state(data=data, state=client._connection)
     *first, last = messages.render(delivery, texts)
-    for text in first:
-        await way_back.send(text, ephemeral=True, wait=True, **QUIET)
-    said = await way_back.send(last, ephemeral=True, wait=True, **QUIET, **as_option(private_view_for(delivery)))
+    try:
+        for text in first:
+            await way_back.send(text, ephemeral=True, wait=True, **QUIET)
+        said = await way_back.send(last, ephemeral=True, wait=True, **QUIET, **as_option(private_view_for(delivery)))
+    except discord.HTTPException as error:
+        if error.code in _GONE:
+            raise TooLateError(_TOO_LATE) from error
+        raise
     return f"{said.channel.id}/{said.id}"

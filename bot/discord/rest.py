@@ -131,6 +131,10 @@ class Rest:
         found: Json = await self._call(Route("GET", path, guild_id=guild_id, member_id=user_id))
         return found
 
+    async def direct(self, user_id: str) -> str:
+        """Return the channel of the direct conversation with somebody. Raises a `DeliveryError`."""
+        return str((await self._call(Route("POST", "/users/@me/channels"), json={"recipient_id": user_id}))["id"])
+
     async def guild(self, guild_id: str) -> Json:
         """Return a guild with its roles. Raises a `DeliveryError`."""
         found: Json = await self._call(Route("GET", "/guilds/{guild_id}", guild_id=guild_id))

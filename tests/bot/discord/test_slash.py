@@ -86,14 +86,21 @@ async def test_the_way_back_is_sealed_and_ends_with_its_token(desk: Counter) -> 
         await answer_privately(desk.client, desk.vault, parcel(reply("late"))._replace(address=turn.address), ())
 
 
-async def test_a_token_that_ended_early_is_an_error_of_the_library(desk: Counter) -> None:
+@pytest.mark.parametrize("ended", ["here", "there"])
+async def test_a_private_answer_that_is_late_is_a_direct_message(desk: Counter, ended: str) -> None:
     await asked_privately(desk)
     (row,) = await desk.turns()
     turn = await SqlTurnBook(desk.graph.database).turn(row["turn_id"])
     assert turn
-    desk.discord.clock = lambda: time.time() + 901
-    with pytest.raises(discord.HTTPException):
-        await answer_privately(desk.client, desk.vault, parcel(reply("late"))._replace(address=turn.address), ())
+    if ended == "here":
+        await desk.vault.put(route_of(turn.address), b"x", utc_now() - timedelta(seconds=1))
+    else:
+        desk.discord.clock = lambda: time.time() + 901
+    late = parcel(reply("late"))._replace(address=turn.address, turn_id=turn.turn_id)
+    for _ in range(2):
+        await desk.parts.adapter.send(late)
+    (said,) = desk.discord.by_bot(desk.discord.direct_with(ANN).id)
+    assert "late" in said.content
 
 
 async def test_somebody_gets_their_data_and_has_it_erased(desk: Counter) -> None:
