@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,8 +23,11 @@ from core.errors import DeliveryError, SettingsError, StorageError
 logger = logging.getLogger(__name__)
 
 MAX_KEPT_MESSAGES = 500  # only to tell an edit from the preview of a link
-LONGEST_WAIT = 60.0  # seconds for a rate limit; a longer one is an error that the outbox puts off
+LONGEST_WAIT = 60.0  # seconds for a rate limit of what the library asks by itself; a longer one is an error
 DRAIN_SECONDS = 5.0
+MANY_STARTS = 200  # sessions in a day; after 1,000 Discord ends them all and resets the token
+_BUDGET_SECONDS = 5.0
+_AWAY = (discord.GatewayNotFound, discord.HTTPException, discord.RateLimited, aiohttp.ClientError, TimeoutError, OSError)
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 60.0
 _ENDS = {
     4004: "Discord refuses the bot token: copy it again from the page Bot of your application into discord.bot_token.",
@@ -58,6 +62,19 @@ class FrontdeskClient(discord.AutoShardedClient):
         """Wait as long as Discord asks for between two sessions."""
         if not initial:
             await asyncio.sleep(self._identify_seconds)
+        await self._look_at_budget()
+
+    async def _look_at_budget(self) -> None:
+        """Say so when sessions begin more often than they should, while there are some left. Best effort."""
+        with suppress(*FAILURES):
+            async with asyncio.timeout(_BUDGET_SECONDS):
+                _, _, starts = await self.http.get_bot_gateway()
+            if starts["total"] - starts["remaining"] >= MANY_STARTS:
+                hours = starts["reset_after"] / 3_600_000
+                logger.error(
+                    "The bot begins session after session on Discord, which lets it begin %d more in the next %.1f h and then resets "
+                    "its token. Is it restarted again and again, or does something else use its token?", starts["remaining"], hours
+                )  # fmt: skip
 
     async def on_shard_connect(self, shard_id: int) -> None:
         """Follow a new session."""
@@ -167,7 +184,7 @@ class Gateway:
             except (discord.PrivilegedIntentsRequired, discord.ConnectionClosed) as error:
                 code = 4014 if isinstance(error, discord.PrivilegedIntentsRequired) else error.code
                 raise SettingsError(_ENDS.get(code, f"Discord has ended the connection with {code}: see the log.")) from error
-            except (discord.GatewayNotFound, discord.HTTPException, aiohttp.ClientError, TimeoutError, OSError) as error:
+            except _AWAY as error:
                 attempts += 1
                 logger.warning("Discord's gateway is out of reach, attempt %d: %r", attempts, error)
                 await asyncio.sleep(backoff(attempts, _FIRST_DELAY, _LONGEST_DELAY))

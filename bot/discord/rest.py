@@ -12,6 +12,7 @@ import aiohttp
 import discord
 from discord.http import Route
 
+from bot.discord.limits import BAN_SECONDS, Limits
 from core.errors import DeliveryError, RateLimitedError, RefusedError, SettingsError, UncertainError
 
 logger = logging.getLogger(__name__)
@@ -19,10 +20,9 @@ logger = logging.getLogger(__name__)
 CALL_SECONDS = 9  # below the courier's own limit of 10, so that this error is the one that says what happened
 NOBODY = {"parse": [], "replied_user": False}  # whom a message may ping; absent, an edit pings whoever its text names
 SUPPRESS_EMBEDS = 1 << 2
-UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, HAS_THREAD = 10003, 10008, 160004
+UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, ARCHIVED, HAS_THREAD = 10003, 10008, 50083, 160004
 FAILURES = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError, ValueError)  # of a call of discord.py
 _PAGE = 100  # the most messages that Discord gives at once
-_BAN_SECONDS = 60.0
 _WRONG_TOKEN = "Discord refuses the bot token: copy it again from the page Bot of your application into discord.bot_token."  # noqa: S105
 
 Json = dict[str, Any]
@@ -42,6 +42,8 @@ class Rest:
     def __init__(self, client: discord.Client, token: str) -> None:
         self._client = client
         self._token = token
+        self._limits = Limits()
+        client.http.http_trace = self._limits.watch()
         self._opening = asyncio.Lock()
         self._bot_id = 0
 
@@ -109,13 +111,15 @@ class Rest:
         return [message for message in mine if not reply_to or (message.get("message_reference") or {}).get("message_id") == reply_to]
 
     async def _call(self, route: Route, **request: Any) -> Any:
+        counted = f"{route.key} {route.major_parameters}"
+        self._limits.check(counted)
         try:
             await self.open()
         except SettingsError as error:
             raise DeliveryError(str(error)) from error
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                return await self._client.http.request(route, **request)
+                return await self._client.http.request(route, trace_request_ctx=counted, **request)
         except FAILURES as error:
             raise meaning(f"{route.method} {route.path}", error) from error
 
@@ -127,6 +131,9 @@ class Rest:
         except discord.LoginFailure as error:
             await self._forget_session()
             raise SettingsError(_WRONG_TOKEN) from error
+        except discord.RateLimited as error:
+            await self._forget_session()
+            raise meaning("the login", error) from error
         except (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError) as error:
             await self._forget_session()
             raise DeliveryError(f"Discord cannot be reached to log in: {error.__class__.__name__}") from error
@@ -156,8 +163,8 @@ def meaning(asked: str, error: Exception) -> DeliveryError:
     match error:
         case discord.RateLimited():
             return RateLimitedError(f"Discord takes no more of {asked} for {error.retry_after:.1f} s.", error.retry_after)
-        case discord.HTTPException(status=429):  # without `Via`: its shield, not Discord itself; asking on prolongs it
-            return RateLimitedError(f"Discord answered {asked} with 429.", _BAN_SECONDS)
+        case discord.HTTPException(status=429):  # at every attempt of discord.py
+            return RateLimitedError(f"Discord answered {asked} with 429.", BAN_SECONDS)
         case discord.HTTPException(status=401):
             return DeliveryError(_WRONG_TOKEN)
         case discord.HTTPException(status=status, code=code) if 400 <= status < 500 and status != 408:
