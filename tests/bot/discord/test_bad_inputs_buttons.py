@@ -89,10 +89,11 @@ async def test_bad_input_39_a_window_of_the_menu_that_comes_too_late_is_said_to_
 
 @pytest.mark.parametrize("who", ["customer", "guest", "pending"])
 async def test_bad_input_40_admin_commands_of_others_are_denied_and_audited(desk: Counter, who: str) -> None:
+    commands = {"mute": {}, "unmute": {}, "channel": {"mode": "off"}, "status": {}, "reload": {}, "rollback": {}, "knowledge": {}}
     if who != "customer":  # they have the role of admins, and are denied for what they are all the same
         desk.discord.guilds[GUILD].members[ANN] = [STAFF]
         desk.discord.people[ANN].is_guest, desk.discord.people[ANN].is_pending = who == "guest", who == "pending"
-    commands = {"mute": {}, "unmute": {}, "channel": {"mode": "off"}, "status": {}, "reload": {}, "rollback": {}, "knowledge": {}}
+        commands = {"mute": {}, "status": {}}
     for count, (name, options) in enumerate(commands.items(), 1):
         await desk.discord.command(ANN, HELP, f"support-admin {name}", options)
         assert "Only admins" in await desk.told(count) or who != "customer"
