@@ -56,11 +56,12 @@ class RefusedError(DeliveryError):
 
 
 class RateLimitedError(DeliveryError):
-    """A platform takes no more messages for `seconds`."""
+    """A platform takes no more messages for `seconds`; `partly`: it has taken some messages of this reply, so look for them."""
 
-    def __init__(self, message: str, seconds: float) -> None:
+    def __init__(self, message: str, seconds: float, *, partly: bool = False) -> None:
         super().__init__(message)
         self.seconds = seconds
+        self.partly = partly
 
 
 class UncertainError(DeliveryError):

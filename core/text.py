@@ -23,6 +23,7 @@ _REGION_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0080-\U000e0fff]"
 )
+_EMOJI_NAME = re.compile(r":[\w+-]{1,60}:")  # all emoji in Slack, those of a server in Discord
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"\w+")
 # Han, kana and Hangul are written without spaces between words.
@@ -63,7 +64,7 @@ def hides_text(text: str) -> bool:
 
 def says_something(text: str) -> bool:
     """Tell whether `text` holds any letter or digit (an emoji, a sticker or white space alone does not)."""
-    return _PRONOUNCEABLE.search(fold(text)) is not None
+    return _PRONOUNCEABLE.search(_EMOJI_NAME.sub("", fold(text))) is not None
 
 
 def defuse(text: str) -> str:

@@ -13,11 +13,11 @@ from bot.discord.buttons import hand_back_view, view_for
 from bot.discord.events import PLATFORM, PRIVATE, snowflake_at
 from bot.discord.live import LivePreviews, Standing
 from bot.discord.private import TooLateError
-from bot.discord.rest import FAILURES, UNKNOWN_CHANNEL, DiscordRefusedError, Json, Rest, meaning, nonce_of
+from bot.discord.rest import ARCHIVED, FAILURES, UNKNOWN_CHANNEL, DiscordRefusedError, Json, Rest, meaning, nonce_of
 from bot.discord.rooms import Room, Rooms
 from bot.discord.tags import Tags
 from core.domain import Action, Address, Cue, InboundMessage
-from core.errors import DeliveryError, RefusedError, UncertainError
+from core.errors import DeliveryError, RateLimitedError, RefusedError, UncertainError
 from core.ports import Delivery
 from core.previews import Previews
 from core.review import TurnBook
@@ -161,7 +161,7 @@ class DiscordAdapter:
             except DeliveryError as error:  # what has arrived must be looked for before the rest is sent
                 if number == 0:
                     raise
-                raise UncertainError(f"{number} of {len(parts)} messages of a reply were posted: {error}") from error
+                raise _partly(f"{number} of {len(parts)} messages of a reply were posted: {error}", error) from error
         return f"{room.channel_id}/{arrived[len(parts) - 1]}"
 
     async def _replace(self, delivery: Delivery, room: Room, parts: tuple[str, ...], standing: Standing) -> str:
@@ -177,6 +177,10 @@ class DiscordAdapter:
             await self._rest.edit(channel_id, message_id, parts[0], view)
         except DiscordRefusedError as error:
             logger.info("the preview cannot be replaced (%s), the reply is posted", error)
+            if error.code == ARCHIVED:  # in a thread that was put away nothing can be deleted before something new is said
+                message_id = await self._say(delivery, room, parts, 0)
+                await self._live.drop(delivery.address, delivery.asked_at)
+                return message_id
             await self._live.drop(delivery.address, delivery.asked_at)
             return await self._say(delivery, room, parts, 0)
         return message_id
@@ -236,6 +240,11 @@ class DiscordAdapter:
 
 def _is_private(delivery: Delivery) -> bool:
     return delivery.address.thread_id.startswith(UNSEEN) and delivery.action not in (Action.DRAFT, Action.ALERT)
+
+
+def _partly(said: str, error: DeliveryError) -> DeliveryError:
+    """Return the error of a reply that has arrived in part."""
+    return RateLimitedError(said, error.seconds, partly=True) if isinstance(error, RateLimitedError) else UncertainError(said)
 
 
 def _is_part(message: Json, delivery: Delivery, number: int, text: str) -> bool:

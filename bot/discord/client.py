@@ -15,7 +15,7 @@ from discord import app_commands
 from bot.discord.backfill import Backfill
 from bot.discord.lanes import Lanes
 from bot.discord.receiver import Receiver, guild_of
-from bot.discord.rest import FAILURES, Rest, watch
+from bot.discord.rest import FAILURES, Rest
 from bot.discord.sessions import Sessions
 from core.delivery.crew import backoff
 from core.errors import DeliveryError, SettingsError, StorageError
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 MAX_KEPT_MESSAGES = 500  # only to tell an edit from the preview of a link
 DRAIN_SECONDS = 5.0
+_AWAY = (discord.GatewayNotFound, discord.HTTPException, discord.RateLimited, aiohttp.ClientError, TimeoutError, OSError)
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 60.0
 _ENDS = {
     4004: "Discord refuses the bot token: copy it again from the page Bot of your application into discord.bot_token.",
@@ -68,7 +69,7 @@ class FrontdeskClient(discord.AutoShardedClient):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=MAX_KEPT_MESSAGES,
-            http_trace=watch(),  # with `max_ratelimit_timeout` it would refuse calls of which many are left, if the window is long
+            max_ratelimit_timeout=None,  # it would refuse calls of which many are left, if the window is long
             guild_ready_timeout=ready_seconds,
             shard_ids=shards.ids,  # type: ignore[arg-type]  # None is the default of the library
             shard_count=shards.of,
@@ -193,7 +194,7 @@ class Gateway:
             except (discord.PrivilegedIntentsRequired, discord.ConnectionClosed) as error:
                 code = 4014 if isinstance(error, discord.PrivilegedIntentsRequired) else error.code
                 raise SettingsError(_ENDS.get(code, f"Discord has ended the connection with {code}: see the log.")) from error
-            except (discord.GatewayNotFound, discord.HTTPException, aiohttp.ClientError, TimeoutError, OSError) as error:
+            except _AWAY as error:
                 attempts += 1
                 logger.warning("Discord's gateway is out of reach, attempt %d: %r", attempts, error)
                 await asyncio.sleep(backoff(attempts, _FIRST_DELAY, _LONGEST_DELAY))

@@ -6,8 +6,6 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -15,6 +13,7 @@ import aiohttp
 import discord
 from discord.http import Route, json_or_text
 
+from bot.discord.limits import BAN_SECONDS, Call, Limits
 from core.errors import DeliveryError, RateLimitedError, RefusedError, SettingsError, UncertainError
 
 logger = logging.getLogger(__name__)
@@ -24,11 +23,10 @@ CALLS_A_SECOND, BURST = 40, 10  # Discord takes 50 of one bot; whoever answers i
 LONGEST_QUEUE = 3.0  # seconds
 NOBODY = {"parse": [], "replied_user": False}  # whom a message may ping; absent, an edit pings whoever its text names
 SUPPRESS_EMBEDS = 1 << 2
-UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, HAS_THREAD = 10003, 10008, 160004
+UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, ARCHIVED, HAS_THREAD = 10003, 10008, 50083, 160004
 FAILURES = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError, ValueError)  # of a call of discord.py
 MOST_GUILDS = 200  # that Discord lists at once
 _PAGE = 100  # the most messages that Discord gives at once
-_BAN_SECONDS = 60.0
 _WRONG_TOKEN = "Discord refuses the bot token: copy it again from the page Bot of your application into discord.bot_token."  # noqa: S105
 
 Json = dict[str, Any]
@@ -42,44 +40,14 @@ class DiscordRefusedError(RefusedError):
         self.code = code
 
 
-@dataclass
-class _UnderWay:
-    """A call; the library keeps it back while a limit is used up, repeats it after a 429, and keeps the last answer of a limit back."""
-
-    left: bool = False
-    response: aiohttp.ClientResponse | None = None
-
-    @property
-    def may_be_taken(self) -> bool:
-        """Whether Discord may have done it, or will."""
-        return self.left and not (self.response is not None and self.response.status == 429)
-
-
-_under_way: ContextVar[_UnderWay] = ContextVar("_under_way")
-
-
-def watch() -> aiohttp.TraceConfig:
-    """Return what notes whether a call has left this host, and its answer."""
-
-    async def leaves(*_: object) -> None:
-        call = _under_way.get(_UnderWay())
-        call.left, call.response = True, None
-
-    async def is_answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
-        _under_way.get(_UnderWay()).response = end.response
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(leaves)
-    trace.on_request_end.append(is_answered)
-    return trace
-
-
 class Rest:
     """The bot's calls; logs in with the first of them, so that a process which only answers needs no gateway."""
 
     def __init__(self, client: discord.Client, token: str) -> None:
         self._client = client
         self._token = token
+        self._limits = Limits()
+        client.http.http_trace = self._limits.watch()
         self._opening = asyncio.Lock()
         self._bot_id = 0
         self._next_call = 0.0
@@ -172,20 +140,21 @@ class Rest:
         return [message for message in mine if not reply_to or (message.get("message_reference") or {}).get("message_id") == reply_to]
 
     async def _call(self, route: Route, **request: Any) -> Any:
+        call = Call(f"{route.key} {route.major_parameters}")
+        self._limits.check(call.counted)
         try:
             await self.open()
         except SettingsError as error:
             raise DeliveryError(str(error)) from error
         await asyncio.sleep(self._wait())
-        asked, under_way = f"{route.method} {route.path}", _UnderWay()
-        _under_way.set(under_way)
+        asked = f"{route.method} {route.path}"
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                return await self._client.http.request(route, **request)
+                return await self._client.http.request(route, trace_request_ctx=call, **request)
         except TimeoutError as error:
-            if under_way.response is not None and under_way.response.ok:  # read already: the library waits for the sake of the next call
-                return await json_or_text(under_way.response)
-            if under_way.may_be_taken:
+            if call.response is not None and call.response.ok:  # read already: the library waits for the sake of the next call
+                return await json_or_text(call.response)
+            if call.may_be_taken:
                 raise meaning(asked, error) from error
             raise RateLimitedError(f"Discord takes no more of {asked} for now.", CALL_SECONDS) from error
         except FAILURES as error:
@@ -211,6 +180,9 @@ class Rest:
         except discord.LoginFailure as error:
             await self._forget_session()
             raise SettingsError(_WRONG_TOKEN) from error
+        except discord.RateLimited as error:
+            await self._forget_session()
+            raise meaning("the login", error) from error
         except (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError) as error:
             await self._forget_session()
             raise DeliveryError(f"Discord cannot be reached to log in: {error.__class__.__name__}") from error
@@ -240,8 +212,8 @@ def meaning(asked: str, error: Exception) -> DeliveryError:
     match error:
         case discord.RateLimited():
             return RateLimitedError(f"Discord takes no more of {asked} for {error.retry_after:.1f} s.", error.retry_after)
-        case discord.HTTPException(status=429):  # without `Via`: its shield, not Discord itself; asking on prolongs it
-            return RateLimitedError(f"Discord answered {asked} with 429.", _BAN_SECONDS)
+        case discord.HTTPException(status=429):  # at every attempt of discord.py
+            return RateLimitedError(f"Discord answered {asked} with 429.", BAN_SECONDS)
         case discord.HTTPException(status=401):
             return DeliveryError(_WRONG_TOKEN)
         case discord.HTTPException(status=status, code=code) if 400 <= status < 500 and status != 408:

@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 SECONDS_APART = 5.0  # between two sessions of a bot
 RESERVE = 50  # of the 1,000 and more sessions of a day; whoever uses up all of them has the bot's token reset by Discord
 PAUSE_SECONDS = 30.0  # the library gives up a connection that waits for a minute, and makes another one
+MANY = 200  # sessions in a day; a bot that is well begins some ten
 _NAME = "discord-session"
 
 
@@ -39,6 +40,8 @@ class Sessions:
             logger.warning("how many sessions of the gateway are left today is not known: %s", error)
             return False
         left, hours = limit["remaining"], limit["reset_after"] / 3_600_000
+        if limit["total"] - left >= MANY:
+            logger.error(_MANY, left, hours)
         self.problem = _FEW_LEFT.format(left=left, hours=hours) if left <= RESERVE else ""
         if self.problem:
             logger.error("Discord: %s", self.problem)
@@ -56,4 +59,8 @@ class Sessions:
 _FEW_LEFT = (
     "only {left} sessions of the gateway are left for the next {hours:.1f} h, so none is begun and nothing comes in. Something restarts "
     "the bot or breaks its connection all the time: look for it in the log, and stop other programs that use this token."
+)
+_MANY = (
+    "The bot begins session after session on Discord, which lets it begin %d more in the next %.1f h and then resets its token. Is it "
+    "restarted again and again, or does something else use its token?"
 )

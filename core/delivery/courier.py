@@ -105,4 +105,5 @@ class Courier:
 def _may_have_arrived(delivery: Delivery, error: Exception) -> bool:
     """Whether to look before the next attempt: only a platform that said no, or could not be reached, certainly has nothing."""
     said_no = isinstance(error, DeliveryError) and not isinstance(error, UncertainError)
-    return delivery.uncertain or not said_no
+    partly = isinstance(error, RateLimitedError) and error.partly
+    return delivery.uncertain or partly or not said_no

@@ -50,9 +50,11 @@ class Writer:
     pieces: tuple[str, str] = ("A parcel takes 3 days. [1] It is tracked. [1] ", "You can follow it on our page. [1]")
     began: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[str] = field(default_factory=list)  # the questions it got
+    prompts: list[Prompt] = field(default_factory=list)
 
     async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
         self.asked.append(prompt.question)
+        self.prompts.append(prompt)
         self.began.set()
         yield self.pieces[0]
         if self.gate is not None:

@@ -49,7 +49,12 @@ def test_bad_input_04_and_05_white_space_invisible_characters_and_emoji_say_noth
     assert not says_something(text)
 
 
-@pytest.mark.parametrize("text", ["a", "7", "？ 你", "नमस्ते", "👍 ok"])
+@pytest.mark.parametrize("text", [":wave:", ":+1: :party-parrot:", "😀 :wave:"])
+def test_bad_input_04_the_names_of_emoji_say_nothing(text: str) -> None:
+    assert not says_something(text)
+
+
+@pytest.mark.parametrize("text", ["a", "7", "？ 你", "नमस्ते", "👍 ok", ":wave: ok", "10:30:20"])
 def test_a_letter_or_digit_of_any_script_says_something(text: str) -> None:
     assert says_something(text)
 

@@ -97,7 +97,7 @@ class Faults(World, Script):
             return Response()
         if kind == "cloudflare":
             self.invalid += 1
-            return HTMLResponse("<html>error code: 1015</html>", 429, headers={"Retry-After": "60"})
+            return HTMLResponse("<html>error code: 1015</html>", 429, headers={"Retry-After": str(max(1, round(fault.retry_after)))})
         if kind.startswith("429"):
             return self._limited(call, kind[4:] or "user", fault.retry_after, headers)
         if kind.startswith("error:"):

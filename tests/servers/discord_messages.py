@@ -48,7 +48,7 @@ def create(
     space: Gateway, channel: Channel, author: int, payload: Json, files: Files = (), interaction: Interaction | None = None, **more: Any
 ) -> Message:
     """A new message, or the one that has its nonce."""
-    check_message(payload, has_files=bool(files) or bool(more.get("attachments")))
+    check_message(payload, has_files=any((files, more.get("attachments"), more.get("stickers"))))
     nonce = None if payload.get("nonce") is None else str(payload["nonce"])
     if payload.get("enforce_nonce") and nonce and (known := _same(space, author, nonce)):
         return known

@@ -103,6 +103,14 @@ class People(Gateway):
         discard(self, found := self.standing(message))
         return await self._after(found)
 
+    async def purge(self, channel: int, *messages: Message) -> None:
+        """A moderator deletes many messages of a channel at once."""
+        for one in messages:
+            one.deleted = True
+        said = {"ids": [str(one.id) for one in messages], "channel_id": str(channel), "guild_id": str(self.channels[channel].guild)}
+        self.emit("MESSAGE_DELETE_BULK", self.channels[channel], lambda _: said)
+        await self._after(None)
+
     async def react(self, user: int, message: int | Message, emoji: str) -> None:
         """Somebody adds a reaction."""
         react(self, self.standing(message), user, emoji)

@@ -15,6 +15,7 @@ from tests.servers.discord_state import Json
 
 GUILDS, MEMBERS, CONTENT = 1 << 0, 1 << 1, 1 << 15
 _OF_GUILD = {"MESSAGE": 1 << 9, "MESSAGE_REACTION": 1 << 10, "TYPING": 1 << 11, "THREAD": GUILDS, "CHANNEL": GUILDS, "GUILD": GUILDS}
+_OF_GUILD |= {"MESSAGE_DELETE": 1 << 9}  # of many at once
 _OF_DIRECT = {"MESSAGE": 1 << 12, "MESSAGE_REACTION": 1 << 13, "TYPING": 1 << 14}
 
 

@@ -70,6 +70,8 @@ class Person:
     is_bot: bool = False
     locale: str = "en-US"
     refuses_direct: bool = False  # takes no direct messages
+    is_guest: bool = False  # in a voice channel for a while
+    is_pending: bool = False  # has not agreed to the rules
 
 
 @dataclass(eq=False)
@@ -151,6 +153,8 @@ class Message:
     edited: float | None = None
     deleted: bool = False
     ephemeral_for: int | None = None
+    webhook: int | None = None  # that it came through
+    stickers: list[Json] = field(default_factory=list)
 
 
 @dataclass(eq=False)

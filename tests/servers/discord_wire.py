@@ -34,8 +34,9 @@ def user(person: Person) -> Json:
 def member(space: World, guild: Guild, id_: int, with_user: bool = True) -> Json:
     """Somebody in a guild."""
     nothing = dict.fromkeys(("nick", "avatar", "banner", "communication_disabled_until", "premium_since"))
-    shown = nothing | {"roles": [str(one) for one in guild.members.get(id_, [])], "joined_at": _JOINED, "flags": 0}
-    shown |= {"pending": False, "mute": False, "deaf": False}
+    shown = nothing | {"roles": [str(one) for one in guild.members.get(id_, [])], "joined_at": _JOINED}
+    person = space.people[id_]
+    shown |= {"flags": 1 << 4 if person.is_guest else 0, "pending": person.is_pending, "mute": False, "deaf": False}
     return shown | ({"user": user(space.people[id_])} if with_user else {})
 
 
@@ -125,7 +126,7 @@ def message(space: World, one: Message, withhold: bool = False, deep: bool = Tru
     shown |= {name: getattr(one, name) for name in (*names, "flags", "mention_everyone")}
     shown |= {"mentions": [user(given[id_]) for id_ in one.mentions if id_ in given], "timestamp": stamp(one.at)}
     shown |= {"mention_roles": [str(id_) for id_ in one.mention_roles], "edited_timestamp": stamp(one.edited)}
-    shown |= {"pinned": False, "tts": False}
+    shown |= {"pinned": False, "tts": False, "sticker_items": one.stickers} | ({"webhook_id": str(one.webhook)} if one.webhook else {})
     if withhold and not _open(space, one):
         shown |= {"content": "", "embeds": [], "components": [], "attachments": []}
     if one.nonce is not None:

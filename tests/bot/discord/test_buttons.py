@@ -155,7 +155,7 @@ async def test_a_window_that_says_nothing_is_refused(desk: Counter) -> None:
     assert "both a question and an answer" in await desk.told()
 
 
-async def test_every_button_and_window_works_when_the_process_is_another(
+async def test_bad_input_36_every_button_and_window_works_when_the_process_is_another(
     server: DiscordPlatform, open_database: Callable[[str], Awaitable[Database]]
 ) -> None:
     database = await open_database("sqlite")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from bot.discord import rest
@@ -11,7 +9,7 @@ from bot.discord.client import FrontdeskClient as Client
 from core.domain import Passage
 from core.errors import RateLimitedError, UncertainError
 from tests.bot.discord.conftest import OpenOffice
-from tests.bot.discord.office import PARCELS, REFUNDS, Office
+from tests.bot.discord.office import REFUNDS, Office
 from tests.servers.discord import DiscordPlatform, pointed_at
 from tests.servers.discord_state import ANN, BOB, HELP, Can
 
@@ -31,7 +29,7 @@ async def desk(open_office: OpenOffice) -> Office:
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after_accept", "502_before", "502_after_accept", "503_after_accept", "429"])
-async def test_a_reply_whose_fate_is_unknown_stands_there_once(desk: Office, kind: str) -> None:
+async def test_bad_input_52_53_a_reply_whose_fate_is_unknown_stands_there_once(desk: Office, kind: str) -> None:
     desk.discord.fail("create_message", kind)
     asked = await desk.ask(ANN, REFUNDS)
     assert len(desk.texts(asked.id)) == 1
@@ -87,54 +85,11 @@ async def test_where_no_thread_may_be_made_the_answer_is_a_reply_in_the_channel(
     assert desk.discord.invalid == 1, "what is refused is not asked for again at once"
 
 
-async def test_a_reply_that_is_refused_for_good_is_given_up(desk: Office) -> None:
+async def test_bad_input_32_a_reply_that_is_refused_for_good_is_given_up(desk: Office) -> None:
     await desk.discord.deny(HELP, Can.CREATE_PUBLIC_THREADS, Can.SEND_MESSAGES)
     await desk.ask(ANN, REFUNDS)
     assert await desk.graph.outbox.dead() == 1
     assert desk.discord.by_bot() == []
-
-
-async def test_a_ban_is_waited_for_and_not_asked_into(desk: Office) -> None:
-    desk.discord.fail("create_message", "cloudflare")
-    await desk.discord.say(ANN, HELP, REFUNDS, mention=True)
-    await desk.discord.until(lambda: desk.discord.of("create_message"))
-    assert desk.discord.of("create_message")[0].outcome == "cloudflare"
-    assert (await desk.graph.outbox.dead(), desk.discord.by_bot()) == (0, [])
-
-
-async def test_a_question_that_is_changed_before_it_is_answered_is_answered_as_it_is_now(open_office: OpenOffice) -> None:
-    gate = asyncio.Event()
-    desk = await open_office(gate=gate)
-    asked = await desk.discord.say(ANN, HELP, PARCELS, mention=True)
-    await desk.writer.began.wait()
-    await desk.discord.unfurl(asked)
-    await desk.discord.edit(asked, f"<@{desk.discord.bot}> {REFUNDS}")
-    await desk.heard()
-    gate.set()
-    await desk.quiet()
-    (answer,) = desk.texts(asked.id)
-    assert "Refunds take 14 days." in answer
-    assert len(await desk.turns()) == 1
-
-
-async def test_a_question_that_is_deleted_is_not_answered_and_forgotten(open_office: OpenOffice) -> None:
-    gate = asyncio.Event()
-    desk = await open_office(gate=gate)
-    asked = await desk.discord.say(ANN, HELP, PARCELS, mention=True)
-    await desk.writer.began.wait()
-    await desk.discord.remove(asked)
-    await desk.heard()
-    gate.set()
-    await desk.quiet()
-    assert desk.discord.by_bot() == []
-    assert PARCELS not in str(await desk.turns())
-
-
-async def test_a_preview_of_a_link_is_no_edit(desk: Office) -> None:
-    asked = await desk.ask(ANN, REFUNDS)
-    await desk.discord.unfurl(asked)
-    await desk.quiet()
-    assert len(await desk.turns()) == 1
 
 
 async def test_an_answer_that_says_what_another_said_before_is_not_taken_for_it(desk: Office) -> None:

@@ -70,7 +70,7 @@ async def test_whom_a_message_names_and_what_it_says(there: Wire, text: str, sai
 
 
 @pytest.mark.parametrize("count", [51, 400])
-async def test_bad_input_a_text_full_of_mentions_is_read_in_a_few_words(there: Wire, count: int) -> None:
+async def test_bad_input_21_a_text_full_of_mentions_is_read_in_a_few_words(there: Wire, count: int) -> None:
     found = await there.hears("".join(f"<@{GUILD + number}>" for number in range(100, 100 + count))[:2000])
     assert found is not None
     assert len(found.message.text) < 700
@@ -112,7 +112,9 @@ async def test_where_a_message_stands_says_how_it_came(there: Wire) -> None:
     ("attachment", "flags", "said"),
     [(VOICE, 1 << 13, VOICE_CLIP), (VOICE, 0, VOICE_CLIP), ({"content_type": "image/png"}, 0, IMAGE), ({"content_type": None}, 0, FILE)],
 )
-async def test_a_message_without_words_says_what_it_is(there: Wire, attachment: dict[str, Any], flags: int, said: str) -> None:
+async def test_bad_input_23_24_a_message_without_words_says_what_it_is(
+    there: Wire, attachment: dict[str, Any], flags: int, said: str
+) -> None:
     found = await there.hears("", attachments=[VOICE | attachment], flags=flags)
     assert found is not None
     assert (found.message.text, found.to_others) == (said, False)
@@ -145,7 +147,7 @@ async def test_a_call_to_everybody_is_to_others(there: Wire) -> None:
     assert found.to_others
 
 
-async def test_the_bot_others_webhooks_and_the_system_are_not_heard(there: Wire) -> None:
+async def test_bad_input_33_34_35_the_bot_others_webhooks_and_the_system_are_not_heard(there: Wire) -> None:
     platform = there.platform
     platform.person(GUILD + 90, "robot").is_bot = True
     for said in (await platform.say(BOT, HELP, "x"), await platform.say(GUILD + 90, HELP, "x"), await platform.say(ANN, HELP, "x", kind=7)):
@@ -155,7 +157,7 @@ async def test_the_bot_others_webhooks_and_the_system_are_not_heard(there: Wire)
     assert heard(hooked, CHANNEL, ME) is None
 
 
-async def test_only_what_its_author_changed_is_an_edit(there: Wire) -> None:
+async def test_bad_input_30_only_what_its_author_changed_is_an_edit(there: Wire) -> None:
     said = await there.platform.say(ANN, HELP, f"<@{BOT}> refnd?")
     assert edited(there.message(said), CHANNEL, ME) is None
     await there.platform.unfurl(said)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -26,23 +25,6 @@ async def served(desk: Office) -> None:
     """The first question, so that the bot has a past."""
     await desk.ask(ANN, REFUNDS)
     await desk.parts.gateway.backfill.write()
-
-
-@pytest.mark.parametrize("how", ["drop", "reconnect"])
-async def test_a_session_that_is_resumed_while_an_answer_is_written_loses_nothing(open_office: OpenOffice, how: str) -> None:
-    gate = asyncio.Event()
-    desk = await open_office(gate=gate)
-    first = await desk.discord.say(ANN, HELP, PARCELS, mention=True)
-    await desk.writer.began.wait()
-    with desk.discord.hold_gateway():
-        await getattr(desk.discord, how)()
-        await desk.discord.until(lambda: not desk.discord.connected)
-        second = await desk.discord.say(BOB, HELP, REFUNDS, mention=True)
-    gate.set()
-    await desk.discord.until(lambda: desk.discord.resumes, 20)
-    await desk.discord.until(lambda: desk.texts(first.id) and desk.texts(second.id), 20)
-    await desk.quiet()
-    assert [len(desk.texts(one.id)) for one in (first, second)] == [1, 1]
 
 
 @pytest.mark.parametrize("close", [True, False])
@@ -83,7 +65,7 @@ async def test_what_is_heard_while_the_past_is_read_comes_after_it(open_office: 
     assert {state for _, state in stored} == {"done"}
 
 
-async def test_what_was_said_between_two_processes_is_answered_once_by_the_next(open_database: Open) -> None:
+async def test_bad_input_58_what_was_said_between_two_processes_is_answered_once_by_the_next(open_database: Open) -> None:
     database = await open_database("sqlite")
     async with DiscordPlatform() as server:
         async with office(database, server) as desk:
@@ -160,35 +142,6 @@ async def test_no_position_moves_past_what_is_under_way_or_still_to_be_read() ->
     assert await position() == 12
     backfill.done(7, 11)
     assert await position() == 12
-
-
-async def test_a_wrong_token_ends_with_a_reason(open_database: Open) -> None:
-    async with DiscordPlatform() as server:
-        with pytest.raises(SettingsError, match=r"discord\.bot_token"):
-            await ended(await open_database("sqlite"), server, bot_token="other")
-        assert server.invalid == 1
-
-
-async def test_intents_that_are_not_granted_end_with_a_reason_and_are_not_needed(open_database: Open) -> None:
-    database = await open_database("sqlite")
-    async with DiscordPlatform(privileged_content=False) as server:
-        with pytest.raises(SettingsError, match="Message Content Intent"):
-            await ended(database, server, message_content=True)
-        assert len(server.identifies) == 1
-        async with office(database, server, message_content=False) as desk:
-            asked = await desk.ask(ANN, REFUNDS)
-            await desk.discord.say(ANN, asked.id, PARCELS)
-            await desk.quiet()
-            assert len(desk.texts(asked.id)) == 1, "what is not shown cannot be answered"
-            await desk.discord.direct(ANN, REFUNDS)
-            await desk.quiet()
-            assert len(desk.discord.by_bot()) == 2
-
-
-async def ended(database: Database, server: DiscordPlatform, **settings: object) -> None:
-    """Run the way in until it ends by itself."""
-    async with office(database, server, is_open=False, **settings) as desk, asyncio.timeout(20):
-        await desk.parts.gateway.run()
 
 
 def test_what_ends_a_part_of_the_process_is_told_in_a_line() -> None:

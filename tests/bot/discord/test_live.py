@@ -145,14 +145,6 @@ async def test_a_preview_that_somebody_has_begun_to_take_away_is_no_place_for_an
     assert MARK not in answer.content
 
 
-async def test_a_question_that_is_taken_back_leaves_nothing_of_its_answer(open_office: OpenOffice) -> None:
-    written = await begin(open_office)
-    await written.previewed()
-    await written.desk.discord.remove(written.asked)
-    await written.desk.discord.until(lambda: not written.desk.texts(written.asked.id))
-    assert await written.end() == []
-
-
 async def test_when_staff_answer_first_nothing_is_left_of_the_bots_answer(open_office: OpenOffice) -> None:
     written = await begin(open_office, staff_role=str(STAFF))
     await written.previewed()

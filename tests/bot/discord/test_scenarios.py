@@ -8,7 +8,7 @@ from bot.discord.tags import Mark
 from core.domain import Address
 from tests.bot.discord.conftest import OpenOffice
 from tests.bot.discord.office import PARCELS, REFUNDS, Office
-from tests.servers.discord_state import ANN, ANSWERED, BOB, BOT, FORUM, GUILD, HELP, NEEDS_HUMAN, SOLVED
+from tests.servers.discord_state import ANN, ANSWERED, BOB, FORUM, GUILD, HELP, NEEDS_HUMAN, SOLVED
 
 
 @pytest.fixture
@@ -37,17 +37,6 @@ async def test_who_goes_on_in_the_thread_is_answered_there_and_others_are_not(de
     assert [turn["question"] for turn in await desk.turns()] == [REFUNDS, "and how long does a parcel take?"]
 
 
-@pytest.mark.parametrize("message_first", [False, True])
-async def test_a_post_in_a_forum_is_answered_in_place_whichever_event_comes_first(desk: Office, message_first: bool) -> None:
-    post = await desk.discord.post(ANN, FORUM, "Money back", REFUNDS, message_first=message_first)
-    await desk.quiet()
-    (answer,) = desk.texts(post.channel)
-    assert "Refunds take 14 days." in answer
-    await desk.discord.say(ANN, post.channel, PARCELS)
-    await desk.quiet()
-    assert len(desk.texts(post.channel)) == 2
-
-
 async def test_a_direct_message_is_answered_in_the_same_conversation(desk: Office) -> None:
     for text in (REFUNDS, "how long does a parcel take then?"):
         await desk.discord.direct(ANN, text)
@@ -73,16 +62,6 @@ async def test_nothing_pings_and_nothing_unfurls(desk: Office) -> None:
     assert call.json["flags"] & 1 << 2
     assert desk.discord.by_bot(asked.id)[0].mentions == []
     assert desk.discord.invalid == 0
-
-
-async def test_bots_and_what_discord_says_are_not_heard(desk: Office) -> None:
-    desk.discord.person(GUILD + 90, "robot").is_bot = True
-    await desk.discord.say(GUILD + 90, HELP, REFUNDS, mention=True)
-    await desk.discord.say(ANN, HELP, REFUNDS, mention=True, kind=7)
-    await desk.discord.say(ANN, HELP, REFUNDS)
-    await desk.quiet()
-    assert desk.discord.by_bot() == []
-    assert BOT not in {turn["actor_id"] for turn in await desk.turns()}
 
 
 async def test_a_post_carries_the_tag_of_what_became_of_it_beside_its_own(desk: Office) -> None:

@@ -21,7 +21,9 @@ async def desk(open_office: OpenOffice) -> Office:
 
 
 @pytest.mark.parametrize("content", [True, False])
-async def test_when_staff_speak_in_a_thread_the_bot_is_silent_until_it_is_given_back(open_office: OpenOffice, content: bool) -> None:
+async def test_bad_input_42_when_staff_speak_in_a_thread_the_bot_is_silent_until_it_is_given_back(
+    open_office: OpenOffice, content: bool
+) -> None:
     desk = await open_office(staff_role=str(STAFF), message_content=content)
     asked = await desk.ask(ANN, REFUNDS)
     await desk.discord.say(BOB, asked.id, "Let me look into this.")
