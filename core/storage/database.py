@@ -102,6 +102,16 @@ class Database:
                 await connection.close()
 
     async def _connect(self) -> AsyncConnection:
+        """Connect; whoever is cancelled meanwhile waits for it, because nobody else would close a connection that is half made."""
+        connecting = asyncio.ensure_future(self._open())
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                await (await connecting).close()
+            raise
+
+    async def _open(self) -> AsyncConnection:
         # Only here do these mean the database: inside a transaction they are the caller's own, such as a file that cannot be read.
         try:
             return await self.engine.connect()
@@ -169,7 +179,7 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
         with suppress(sqlite3.OperationalError):  # SQLite does not wait here; the mode belongs to the file, and who holds the lock sets it
             cursor.execute("PRAGMA journal_mode=WAL")
         cursor.close()
-    except BaseException:  # nobody else closes a connection that never reached the pool, and its thread would outlive the loop
+    except Exception:  # nobody else closes a connection that never reached the pool, and its thread would outlive the loop
         dbapi_connection.close()
         raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -80,6 +81,21 @@ async def test_a_sqlite_file_that_is_a_folder_is_a_storage_error(tmp_path: Path)
 async def test_a_file_that_is_no_database_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "garbage.db").write_bytes(b"this is not a database" * 200)
     assert "not a database" in str(await failure(f"sqlite:///{tmp_path / 'garbage.db'}"))
+
+
+async def test_whoever_is_cancelled_while_connecting_leaves_no_connection_behind(tmp_path: Path) -> None:
+    async def look(database: Database) -> None:
+        async with database.read():
+            pass
+
+    for step in range(60):
+        database = Database(f"sqlite:///{tmp_path}/data.db")
+        looking = asyncio.create_task(look(database))
+        await asyncio.sleep(step / 10_000)  # connecting takes some milliseconds: each time it is cancelled at another point
+        looking.cancel()
+        await asyncio.wait([looking])
+        await database.close()
+    gc.collect()  # a connection that nobody closed warns here, and a warning is an error
 
 
 async def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
