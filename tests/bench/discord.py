@@ -32,7 +32,7 @@ from tests.servers.discord_state import FORUM, GUILD, HELP, Message
 
 FIRST_PERSON = GUILD + 100_000
 PATIENCE_SECONDS = 60.0  # for the thread that a first question gets
-BREAKAGES = ("none", "look")
+BREAKAGES = ("none", "nonce")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,8 @@ import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_discord import discord_of
+from bot.discord import adapter as adapter_module
+from bot.discord import live
 from bot.discord.adapter import DiscordAdapter
 from bot.discord.parts import DiscordParts
 from bot.settings import Settings
@@ -31,12 +34,13 @@ from tests.servers.discord import pointed_at
 
 
 class Forgetful:
-    """`ChatAdapter` of Discord that sends again without looking whether the first attempt arrived."""
+    """`ChatAdapter` of Discord that neither looks whether the first attempt arrived nor names what it sends."""
 
     platform = DiscordAdapter.platform
 
     def __init__(self, adapter: DiscordAdapter) -> None:
         self.send, self.preview = adapter.send, adapter.preview
+        adapter_module.nonce_of = lambda *_: uuid.uuid4().hex[:25]  # in this process alone
 
     async def find(self, delivery: Delivery) -> str | None:
         return None
@@ -63,8 +67,9 @@ async def _work(database_url: str, settings: Settings, url: str, previews: bool,
     courier_terms = courier.Terms(lease=LEASE_SECONDS, call=LEASE_SECONDS / 3, max_attempts=1000, at_once=8, longest_delay=1)
     accepted, finished = Bell(), Bell()
     async with _discord(database_url, settings, url) as (graph, parts), asyncio.TaskGroup() as tasks:
-        adapter: ChatAdapter = Forgetful(parts.adapter) if broken == "look" else parts.adapter
+        adapter: ChatAdapter = Forgetful(parts.adapter) if broken == "nonce" else parts.adapter
         dialogue = Aloud() if previews else Echo()
+        live.FIRST_SECONDS = 0.0  # its answers are quicker than any that would be shown
         answering = Worker(graph.inbox, graph.conversation_log, dialogue, adapter.preview, accepted, finished, worker_terms)
         tasks.create_task(answering.run())
         tasks.create_task(Courier(graph.outbox, {adapter.platform: adapter}, finished, courier_terms).run())

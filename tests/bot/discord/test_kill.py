@@ -1,0 +1,31 @@
+"""Workers and listeners are killed all the time and Discord breaks off: every question has one answer, in order. And the trial can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.bench.discord import DiscordTrial, run
+
+pytestmark = pytest.mark.slow
+TRIAL = DiscordTrial(messages=150, conversations=30, workers=2, kill_every=0.5, door_every=3.0, previews=True)
+FAULTS = ("lost", "twice", "out_of_order")
+
+
+async def test_killed_processes_lose_and_repeat_nothing_and_keep_the_order(new_database_url: Callable[[str], str]) -> None:
+    figures = await run(TRIAL, new_database_url("sqlite"))
+    assert figures["complete"], figures
+    assert {name: figures[name] for name in FAULTS} == dict.fromkeys(FAULTS, 0), figures
+    assert figures["messages"] == 150
+    assert figures["kills"] >= 5, figures
+    assert figures["kills_of_way_in"] > 0, figures
+    assert figures["takeovers"] > 0, figures
+    assert figures["previews_shown"] > 0, figures
+
+
+async def test_the_trial_notices_an_adapter_that_neither_looks_nor_names_what_it_sends(new_database_url: Callable[[str], str]) -> None:
+    calm = replace(TRIAL, messages=60, conversations=20, kill_every=None, door_every=None, previews=False)
+    figures = await run(replace(calm, reset=0.5, broken="nonce"), new_database_url("sqlite"))
+    assert figures["twice"] > 0, figures
