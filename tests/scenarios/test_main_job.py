@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
-async def graph(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Frontdesk]:
+async def graph(published: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Frontdesk]:
     monkeypatch.setenv("FRONTDESK_MODEL", "extractive")
     async with AsyncExitStack() as stack:
         yield await stack.enter_async_context(frontdesk(read(), lambda line: None))
@@ -142,7 +142,7 @@ async def test_run_serves_the_page_and_ends_clean_on_sigterm() -> None:
             assert await process.wait() == 0
 
 
-async def test_a_publish_in_another_process_reaches_the_running_server() -> None:
+async def test_a_publish_in_another_process_reaches_the_running_server(published: None) -> None:
     Path("faq.jsonl").write_text(json.dumps({"id": "moon", "question": "How far is the moon?", "answer": "384,400 km."}) + "\n")
     async with running() as (_, url), httpx.AsyncClient(base_url=url, timeout=60) as client:
         assert (await client.get("/api/passage", params={"id": "moon"})).status_code == 404

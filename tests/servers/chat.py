@@ -147,7 +147,9 @@ class Resettable(H11Protocol):
         self.app_state = {**self.app_state, "connection": self}
 
     def reset(self) -> None:
-        """Send RST: SO_LINGER of 0 s makes close() do so."""
+        """Send RST, unless the connection has gone already: SO_LINGER of 0 s makes close() do so."""
+        if self.transport.is_closing():
+            return
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
