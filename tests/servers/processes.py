@@ -10,7 +10,13 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-_IMPORTED = ["tests.bench.delivery_worker", "tests.bench.slack_ack", "tests.bench.discord_worker", "tests.core.delivery.faulty_process"]
+_IMPORTED = [
+    "tests.bench.delivery_worker",
+    "tests.bench.slack_ack",
+    "tests.bench.discord",
+    "tests.bench.discord_worker",
+    "tests.core.delivery.faulty_process",
+]
 
 
 def quick_to_start() -> ForkServerContext:
