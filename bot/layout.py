@@ -72,6 +72,7 @@ class Syntax:
     fence: Callable[[str, str], str]  # text, language
     link: Callable[[str, str], str]  # address, words
     is_live: Callable[[str], bool]  # whether an address can be a link
+    end_in_code: str = ""  # characters that end a style even inside code: code that has one goes without
     begin: Callable[[str], str] = str  # makes of a line's text what does not begin a block
 
 
@@ -114,7 +115,8 @@ def run_text(run: Run, syntax: Syntax) -> str:
     before, words, after = _EDGES.fullmatch(run.text).groups()  # type: ignore[union-attr]  # it matches everything
     if not words and not run.url:
         return run.text
-    marks = syntax.bold * run.bold + syntax.italic * run.italic
+    is_broken = run.code and any(mark in words for mark in syntax.end_in_code)
+    marks = "" if is_broken else syntax.bold * run.bold + syntax.italic * run.italic
     return f"{before}{marks}{_unstyled(run, words, syntax)}{marks[::-1]}{after}"
 
 

@@ -87,5 +87,5 @@ def _quiet_code(text: str) -> str:
 
 MARKDOWN = Syntax(
     bullet="- ", inner_quote="\\> ", bold="**", italic="*",
-    plain=escape, marked=escape, code=_code, fence=fence, link=link, is_live=is_live, begin=begin,
+    plain=escape, marked=escape, code=_code, fence=fence, link=link, is_live=is_live, end_in_code="*", begin=begin,
 )  # fmt: skip

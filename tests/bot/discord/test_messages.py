@@ -113,6 +113,11 @@ def test_sources_are_shown_with_their_text_and_those_that_are_gone_are_said_to_b
     assert "no longer part" in sources([])[0]
 
 
+def test_code_that_would_end_the_style_around_it_goes_without_that_style() -> None:
+    (part,) = render(parcel(reply("_https://discord.gg/evil*_")))
+    assert part.startswith("`https://discord\u2060.gg/evil*`\n")
+
+
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(HOSTILE, HOSTILE, st.sampled_from(KINDS), st.lists(st.tuples(HOSTILE, URLS), max_size=5))
 def test_bad_input_09_whatever_is_said_nothing_pings_and_nothing_is_live_but_sources(
