@@ -10,7 +10,7 @@ import pytest
 from tests.bench.slack import SlackTrial, run
 
 pytestmark = pytest.mark.slow
-TRIAL = SlackTrial(messages=200, conversations=40, workers=2, kill_every=0.5, door_every=3.0, previews=True)
+TRIAL = SlackTrial(messages=300, conversations=60, workers=4, kill_every=0.5, door_every=3.0, previews=True)
 FAULTS = ("lost", "twice", "out_of_order")
 
 
@@ -18,7 +18,7 @@ async def test_killed_processes_lose_and_repeat_nothing_and_keep_the_order(new_d
     figures = await run(TRIAL, new_database_url("sqlite"))
     assert {name: figures[name] for name in FAULTS} == dict.fromkeys(FAULTS, 0), figures
     assert figures["complete"], figures
-    assert figures["messages"] == 200
+    assert figures["messages"] == 300
     assert figures["kills"] >= 10, figures
     assert figures["kills_of_way_in"] > 0, figures
     assert figures["takeovers"] > 0, figures
