@@ -118,6 +118,7 @@ class Prompt:
     history: tuple[Exchange, ...]
     question: str
     version: str
+    conversation: str = ""  # equal for all questions of a conversation: it stays with one model
 
 
 @dataclass(frozen=True, slots=True)

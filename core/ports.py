@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain import Action, Address, Cue, Deleted, Edited, Exchange, Generation, InboundMessage, Limits, Owner, Prompt, Reply, Retrieval
+from core.registry import Load, ModelVersion
 
 Vectors: TypeAlias = NDArray[np.float32]
 
@@ -69,6 +70,11 @@ class Generator(Protocol):
         """Whether it answers without loading anything first."""
         ...
 
+    @property
+    def load(self) -> Load:
+        """How busy it is."""
+        ...
+
     async def open(self) -> None:
         """Load the model now instead of with the first prompt. Raises `ModelError` when it cannot be loaded."""
         ...
@@ -79,6 +85,14 @@ class Generator(Protocol):
 
     async def aclose(self) -> None:
         """Free the model."""
+        ...
+
+
+class ModelLoader(Protocol):
+    """Knows how each version is opened."""
+
+    def load(self, version: ModelVersion) -> Generator:
+        """Return its generator, not opened yet. Raises `ModelError`."""
         ...
 
 

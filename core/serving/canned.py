@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 
 from core.domain import Generation, Limits, Prompt, Usage
+from core.registry import Load
 
 
 class CannedGenerator:
@@ -13,6 +14,7 @@ class CannedGenerator:
 
     version = "canned"
     is_open = True
+    load = Load()
 
     def __init__(self, *script: str | Exception) -> None:
         self.prompts: list[Prompt] = []

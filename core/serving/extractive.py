@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator
 
 from core.domain import Generation, Limits, Prompt
+from core.registry import Load
 
 _MAX_WORDS = 120
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n{2,}")
@@ -16,6 +17,7 @@ class ExtractiveGenerator:
 
     version = "extractive"
     is_open = True
+    load = Load()
 
     async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
         """See `Generator.stream`. The prompt must hold at least one passage."""

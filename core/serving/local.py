@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from core.domain import Generation, Limits, Prompt, Usage
 from core.errors import ModelError
 from core.prompting import Message, messages
+from core.registry import Load
 from core.serving.weights import Weights
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ class LocalGenerator:
     def is_open(self) -> bool:
         """See `Generator.is_open`."""
         return self._opened is not None
+
+    @property
+    def load(self) -> Load:
+        """See `Generator.load`."""
+        return Load()
 
     async def open(self) -> None:
         """See `Generator.open`."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from core.domain import Generation, Limits, Prompt
 from core.errors import ModelError
 from core.ports import Generator
+from core.registry import Load
 from core.serving.breaker import Breaker, Outcome
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,11 @@ class ResilientGenerator:
     def is_open(self) -> bool:
         """See `Generator.is_open`: the primary's."""
         return self._primary.is_open
+
+    @property
+    def load(self) -> Load:
+        """See `Generator.load`: the primary's."""
+        return self._primary.load
 
     async def open(self) -> None:
         """See `Generator.open`; a primary that cannot be loaded does not keep the fallback from being ready."""

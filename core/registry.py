@@ -1,0 +1,195 @@
+"""Versions of models and which of them serve: the values, and the ports they are kept through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from core.domain import utc_now
+
+EXTRACTIVE = "extractive"  # the location, and the version, of "no language model: passages are quoted"
+REMOTE = "remote:"  # what the location of a model on an OpenAI-compatible server begins with; its name there follows
+ARTIFACT = "artifact:"  # what the location of an imported model begins with; its folder among the artifacts follows
+
+
+class Kind(StrEnum):
+    """What a model is for."""
+
+    GENERATOR = "generator"
+    EMBEDDER = "embedder"
+    CLASSIFIER = "classifier"
+
+
+class Alias(StrEnum):
+    """The movable names of a version."""
+
+    CHAMPION = "champion"  # serves
+    CHALLENGER = "challenger"  # answers a part of the conversations, or writes silently beside the champion
+    FALLBACK = "fallback"  # answers while the champion fails
+
+
+class Step(StrEnum):
+    """Why an alias was moved; the history of a champion is read as a stack: PROMOTE pushes, ROLLBACK and REVERT pop."""
+
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"  # somebody wanted the version that served before
+    REVERT = "revert"  # a process could not serve the new version, so all keep the one before
+    RELOAD = "reload"  # the same version, opened anew
+    CLEAR = "clear"  # nothing is under the alias any more
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One file of a version."""
+
+    name: str  # relative to the folder of the version
+    size: int  # bytes
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A model that never changes: another file, another version."""
+
+    model_id: str  # NAME@FIRST_DIGITS, as in the lineage of an answer
+    kind: Kind
+    location: str  # hub id or folder as `weights.resolve` takes them, or begins with ARTIFACT or REMOTE, or is EXTRACTIVE
+    base: str = ""  # the `location` of the model that an adapter belongs to; empty for a whole model
+    files: tuple[ModelFile, ...] = ()
+    recipe: str = ""
+    dataset_sha256: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    licence: str = ""
+    created_by: str = ""
+    created_at: datetime = field(default_factory=utc_now)
+
+
+class Assignment(NamedTuple):
+    """One move of an alias; the newest one counts."""
+
+    assignment_id: int
+    kind: Kind
+    alias: Alias
+    model_id: str  # empty: nothing
+    step: Step
+    share: int  # percent of conversations, for a challenger; 0: it writes silently beside the champion
+    actor: str
+    reason: str
+    assigned_at: datetime
+
+
+class ModelRegistry(Protocol):
+    """Immutable versions, movable aliases; the history of an alias is only ever added to."""
+
+    async def register(self, version: ModelVersion) -> None:
+        """Keep a version. Raises `ModelError` when its id is known with other content (`created_*`, scores aside)."""
+        ...
+
+    async def version(self, model_id: str) -> ModelVersion:
+        """Return a version. Raises `ModelError` that names the nearest known one."""
+        ...
+
+    async def versions(self, kind: Kind | None = None) -> tuple[ModelVersion, ...]:
+        """Return every version, newest first."""
+        ...
+
+    async def assign(
+        self, kind: Kind, alias: Alias, model_id: str, step: Step, actor: str, *, share: int = 0, reason: str = "", after: int | None = None
+    ) -> int | None:
+        """Move an alias and return the id of the move; `model_id` empty: to nothing.
+
+        With `after`, only if that is still the id of the alias's newest move (0: it was never moved), else None: of two who move it at
+        once, one wins. Raises `ModelError` for a version that is not known or of another kind.
+        """
+        ...
+
+    async def current(self, kind: Kind, alias: Alias) -> Assignment | None:
+        """Return the newest move of an alias, None when it was never moved."""
+        ...
+
+    async def history(self, kind: Kind, alias: Alias, limit: int = 100) -> tuple[Assignment, ...]:
+        """Return the newest moves of an alias, newest first."""
+        ...
+
+    async def newest_move(self) -> int:
+        """Return the id of the newest move of any alias, 0 for none: one cheap look tells whether anything moved."""
+        ...
+
+
+def served_before(history: Sequence[Assignment]) -> str | None:
+    """Return the version that a rollback of a champion leads to; `history` is newest first. None: there is none.
+
+    Promotions are pushed on a stack, rollbacks and reverts pop it: two rollbacks in a row go back two versions, not to and fro.
+    """
+    stack: list[str] = []
+    for move in reversed(history):
+        match move.step:
+            case Step.PROMOTE if not stack or stack[-1] != move.model_id:
+                stack.append(move.model_id)
+            case Step.ROLLBACK | Step.REVERT if stack:
+                stack.pop()
+    return stack[-2] if len(stack) > 1 else None
+
+
+class Load(NamedTuple):
+    """How busy a generator is."""
+
+    waiting: int = 0
+    running: int = 0
+    tokens_per_second: float = 0.0  # written, over the last 30 s
+
+
+class Seat(NamedTuple):
+    """What one process serves under an alias."""
+
+    alias: Alias
+    model_id: str
+    ready: bool
+    load: Load
+    problem: str = ""  # why it is not what the registry says
+
+
+class HostReport(NamedTuple):
+    """What one process says of its models."""
+
+    host_id: str
+    seats: tuple[Seat, ...]
+    followed: int  # it has followed every move up to this id
+    last: str  # what came of the last change, in words
+    seen_at: datetime
+
+
+class HostBoard(Protocol):
+    """Where processes that run models say what they serve."""
+
+    async def report(self, report: HostReport) -> None:
+        """Replace what this host said before; `seen_at` is the database's time, not the one given."""
+        ...
+
+    async def reports(self, seconds: float) -> tuple[HostReport, ...]:
+        """Return what hosts said within the last `seconds`, by host id."""
+        ...
+
+    async def leave(self, host_id: str) -> None:
+        """Take back what a host said: it ends."""
+        ...
+
+
+class VersionRecord(NamedTuple):
+    """What came of one answer that a version wrote, oldest first."""
+
+    seconds: float  # spent writing
+    abstained: bool
+    quoted: bool  # what it wrote was backed by no passage, so a passage was quoted instead
+    helpful: bool | None  # the last word of whoever judged it last
+
+
+class VersionLog(Protocol):
+    """What became of the answers of each version."""
+
+    async def records(self, model_id: str, since: datetime, limit: int) -> tuple[VersionRecord, ...]:
+        """Return the first `limit` answers that a version wrote after `since`, oldest first."""
+        ...
