@@ -30,8 +30,6 @@ from core.privacy import PrivacyDesk
 from core.quota import Allowance, Budget
 from core.serving import weights
 from core.serving.extractive import ExtractiveGenerator
-from core.serving.local import LocalGenerator, best_device
-from core.serving.resilient import ResilientGenerator
 from core.staff.retention import Retention
 from core.storage.audit import SqlAuditLog
 from core.storage.conversation_log import SqlConversationLog
@@ -48,7 +46,6 @@ from retrieval.retriever import SnapshotRetriever
 
 SAMPLE = "sample"
 DEFAULT = "default"
-EXTRACTIVE = ExtractiveGenerator.version  # the setting and the lineage of "no language model"
 
 Report = Callable[[str], None]
 
@@ -104,25 +101,6 @@ class Frontdesk:
     def quoting(self) -> Generator:
         """The generator that needs no model."""
         return ExtractiveGenerator()
-
-    def generator(self) -> Generator:
-        """The configured language model. Raises `ModelError` when it cannot be had."""
-        if self.settings.model == EXTRACTIVE:
-            return self.quoting
-        model_id = self._chosen_model()
-        if model_id is None:
-            self.report("No language model is at hand: answers quote the best passage. See: frontdesk doctor")
-            return self.quoting
-        other = self.settings.fallback_model
-        return ResilientGenerator(self._local(model_id), self._local(other) if other else None)  # without one, the engine quotes
-
-    @cached_property
-    def model_name(self) -> str:
-        """The language model that is configured, by its id."""
-        return self._chosen_model() or "none is at hand, answers quote the best passage"
-
-    def _local(self, model_id: str) -> LocalGenerator:
-        return LocalGenerator(weights.resolve(model_id, self.settings.model_dir, self.report), self.settings.device)
 
     async def engine(self, retriever: SnapshotRetriever, generator: Generator) -> Engine:
         """The dialogue engine on the served knowledge."""
@@ -180,6 +158,10 @@ class Frontdesk:
         """What delivers replies through the adapters of this process."""
         return Courier(self.outbox, adapters, self._finished, meter=self.metrics)
 
+    def ring(self) -> None:
+        """Say that there may be something to deliver."""
+        self._finished.ring()
+
     @cached_property
     def _accepted(self) -> Bell:
         return Bell()
@@ -212,13 +194,6 @@ class Frontdesk:
         """Publish a knowledge base with the configured embedder."""
         folder = self.settings.snapshots / knowledge
         return await ingest.publish(self.knowledge_store, folder, knowledge, self.embedder, actor, progress)
-
-    def _chosen_model(self) -> str | None:
-        if self.settings.model != "auto":
-            return self.settings.model
-        if best_device() == "cuda" and weights.available_offline(weights.QWEN, self.settings.model_dir):
-            return weights.QWEN
-        return weights.SMOLLM if weights.available_offline(weights.SMOLLM, self.settings.model_dir) else None
 
     def _open_embedder(self, model_id: str) -> Embedder:
         found = weights.resolve(model_id, self.settings.model_dir, self.report)

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_models import control_of
 from bot.desk import Desk
 from bot.door import Door
 from bot.secrets import vault_keys
@@ -87,11 +88,12 @@ def _offer(graph: Frontdesk, parts: DiscordParts, vault: Vault, retriever: Snaps
 
     def commands(rules: Mapping[str, Rule]) -> Commands:
         places = {PLATFORM} if asked.staff_channel else set()
-        return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, graph.model_name, places)
+        return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, control_of(graph), places)
 
     windows, home = Windows(desk), int(asked.home_guild) if asked.home_guild else None
-    client.add_dynamic_items(*Buttons(desk, parts.tags).items())
-    add_commands(client.tree, Slash(desk, graph.privacy_desk, commands, graph.settings.retention_days), windows, home)
+    slash = Slash(desk, graph.privacy_desk, commands, graph.settings.retention_days)
+    client.add_dynamic_items(*Buttons(desk, parts.tags).items(), slash.button())
+    add_commands(client.tree, slash, windows, home)
     client.submitted = windows.submitted
 
     async def announce() -> None:

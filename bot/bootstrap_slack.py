@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_models import control_of
 from bot.door import Door
 from bot.secrets import vault_keys
 from bot.slack.adapter import PLATFORM, SlackAdapter, Stores
@@ -56,7 +57,7 @@ async def slack_of(graph: Frontdesk, retriever: SnapshotRetriever) -> AsyncItera
         pages = InstallPages(oauth, many, InstallStates(vault), asked.public_url) if many else None
         workspaces = many or OneWorkspace(asked.bot_token, asked.api_url, session)
         await workspaces.check()
-        adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, asked.staff_channel)
+        adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, asked.staff_channel, asked.home_workspace)
         service = _service(graph, workspaces, adapter, turns, vault, retriever)
         try:
             yield SlackParts(asked, adapter, service, pages)
@@ -77,7 +78,7 @@ def _service(
 
     def commands(rules: Mapping[str, Rule]) -> Commands:
         drafts = {PLATFORM} if asked.staff_channel else set()
-        return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, graph.model_name, drafts)
+        return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, control_of(graph), drafts)
 
     desk = Desk(graph.dispatch, actions, turns, people, vault, retriever.passage)
     door = Door(graph.dispatch, channels, log, Mode(asked.mode))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bot.dispatch import Dispatch
 from core.domain import Owner
 from core.ports import ConversationLog
-from core.presence import Channel, Channels, Heard, Mode, listen, needs_past
+from core.presence import Channels, Heard, Mode, listen, needs_past
 
 SETTLE_SECONDS = 0.5  # in a conversation that goes on, what follows this quickly belongs to the same question
 
@@ -30,7 +30,7 @@ class Door:
         platform must send it again.
         """
         message, at = heard.message, heard.message.address
-        channel = Channel() if heard.direct else await self._channels.channel(at.platform, at.workspace_id, at.channel_id)
+        channel = await self._channels.channel(at.platform, at.workspace_id, at.channel_id)
         has_asked = needs_past(heard, channel) and await self._channels.has_asked(at, message.actor.actor_id)
         if heard.in_thread and not has_asked and await self._is_word_of_staff(heard, is_staff):
             was_theirs = await self._log.owner(at) is Owner.STAFF

@@ -16,12 +16,13 @@ from fastapi import FastAPI
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_discord import discord_of
+from bot.bootstrap_models import models_of
 from bot.bootstrap_slack import slack_of
 from bot.live import Line, LiveAdapter
 from bot.slack.http import PATH
 from bot.slack.parts import SlackParts
 from bot.web.app import Surroundings, build
-from core.errors import FrontdeskError, ModelError, SettingsError, StorageError
+from core.errors import FrontdeskError, SettingsError, StorageError
 from core.ports import ChatAdapter, Generator
 from retrieval.retriever import SnapshotRetriever
 
@@ -54,11 +55,16 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
         adapters |= {"slack": slack.adapter} if slack else {}
         discord = await stack.enter_async_context(discord_of(graph, retriever)) if with_discord else None
         adapters |= {"discord": discord.adapter} if discord else {}
-        generator = await stack.enter_async_context(_closing(graph.generator() if "worker" in roles else graph.quoting))
+        models = await models_of(graph) if "worker" in roles else None
+        generator = await stack.enter_async_context(_closing(models.generator if models else graph.quoting))
+        if models:
+            await models.follower.start()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        background = [tasks.create_task(retriever.watch(FOLLOW_SECONDS, _report_stale)), tasks.create_task(_open(generator))]
+        background = [tasks.create_task(retriever.watch(FOLLOW_SECONDS, _report_stale))]
         first_to_end = []
-        if "worker" in roles:
+        if models:
+            # The page is up while the model is loaded; until then, and if it cannot be, answers quote passages.
+            background += [tasks.create_task(models.follower.run()), tasks.create_task(models.guard.run())]
             engine = await graph.engine(retriever, generator)
             await engine.warm_up()
             first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
@@ -235,15 +241,6 @@ async def _index_problem(retriever: SnapshotRetriever) -> str:
 
 def _model_problem(generator: Generator) -> str:
     return "" if generator.is_open else "the model is not loaded yet, or could not be: see the log. Answers quote passages meanwhile."
-
-
-async def _open(generator: Generator) -> None:
-    """Load the model while the page is already up; until then, and if it fails, answers quote passages."""
-    try:
-        await generator.open()
-        logger.info("model %r is loaded", generator.version)
-    except ModelError as error:
-        logger.error("%s Answers quote the best passage instead.", error)
 
 
 def _report_stale(error: FrontdeskError) -> None:

@@ -168,6 +168,12 @@ class Action(StrEnum):
     DRAFT = "draft"  # to staff, who may send it
     ALERT = "alert"  # to staff: a customer waits for a person
     NOTICE = "notice"  # to the customer, answers nothing
+    NEWS = "news"  # to staff, answers nothing
+
+    @property
+    def is_for_staff(self) -> bool:
+        """Whether it goes to the channel of staff, not into the conversation."""
+        return self in (Action.DRAFT, Action.ALERT, Action.NEWS)
 
 
 class Cue(Enum):

@@ -7,6 +7,7 @@ from typing import Protocol
 from core.domain import Address
 from core.text import clean
 
+STAFF = "staff"  # the channel of the conversation that news for staff are queued in
 MAX_WORDS_CHARS = 12_000  # what the longest platform takes in one message
 
 
@@ -31,4 +32,8 @@ class Drafts(Protocol):
 
     async def notify(self, address: Address, text: str, key: str) -> bool:
         """Queue a notice for the customer. False: one of this key was queued before, or `text` says nothing."""
+        ...
+
+    async def announce(self, platform: str, text: str, key: str) -> bool:
+        """Queue news for the channel of staff on a platform. False: news of this key were queued there before."""
         ...

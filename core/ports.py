@@ -91,8 +91,8 @@ class Generator(Protocol):
 class ModelLoader(Protocol):
     """Knows how each version is opened."""
 
-    def load(self, version: ModelVersion) -> Generator:
-        """Return its generator, not opened yet. Raises `ModelError`."""
+    async def load(self, version: ModelVersion) -> Generator:
+        """Return its generator, its files checked, not opened yet. Raises `ModelError`."""
         ...
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 from core.domain import Address, InboundMessage
 
+EVERYWHERE = "*"  # stands for every platform, workspace and channel
+
 
 class Mode(StrEnum):
     """How much the bot takes part in a channel."""
@@ -37,6 +39,7 @@ class Channel(NamedTuple):
 
     mode: Mode | None = None
     muted: bool = False
+    everywhere: bool = False  # it is silent in all channels, and in private too
 
 
 class Channels(Protocol):
@@ -70,7 +73,7 @@ def listen(heard: Heard, channel: Channel, default: Mode, *, has_asked: bool) ->
     What is returned None is not stored either. A direct message is always for the bot; another bot never is, or two could talk forever.
     """
     mode = channel.mode or default
-    if heard.by_bot:
+    if heard.by_bot or channel.everywhere:
         return None
     if heard.direct:
         return heard.message

@@ -30,9 +30,12 @@ VERSION = "answer-" + hashlib.sha256((SYSTEM + _FORMAT).encode()).hexdigest()[:8
 Message = dict[str, str]
 
 
-def build(question: str, passages: tuple[Passage, ...], history: tuple[Exchange, ...] = ()) -> Prompt:
-    """Return the prompt for `question`: at most `MAX_PASSAGES` passages, best first, and the last `MAX_HISTORY` exchanges."""
-    return Prompt(SYSTEM, passages[:MAX_PASSAGES], history[-MAX_HISTORY:], question, VERSION)
+def build(question: str, passages: tuple[Passage, ...], history: tuple[Exchange, ...] = (), conversation: str = "") -> Prompt:
+    """Return the prompt for `question`: at most `MAX_PASSAGES` passages, best first, and the last `MAX_HISTORY` exchanges.
+
+    `conversation` is the same for all questions of a conversation.
+    """
+    return Prompt(SYSTEM, passages[:MAX_PASSAGES], history[-MAX_HISTORY:], question, VERSION, conversation)
 
 
 def messages(prompt: Prompt) -> list[Message]:

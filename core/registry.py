@@ -188,7 +188,11 @@ class VersionRecord(NamedTuple):
 
 
 class VersionLog(Protocol):
-    """What became of the answers of each version."""
+    """What became of the answers of each version, those included that nobody saw."""
+
+    async def add(self, model_id: str, record: VersionRecord) -> None:
+        """Keep what would have become of an answer that a version wrote silently."""
+        ...
 
     async def records(self, model_id: str, since: datetime, limit: int) -> tuple[VersionRecord, ...]:
         """Return the first `limit` answers that a version wrote after `since`, oldest first."""

@@ -8,6 +8,7 @@ import click
 from rich.markdown import Markdown
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_models import generator_of
 from bot.reply_document import reply_document
 from bot.terminal import out, print_json, with_frontdesk
 from core.domain import Actor, Address, InboundMessage, Reply
@@ -33,7 +34,7 @@ def command(question: str, knowledge: str | None, as_json: bool) -> None:
 
 async def _ask(graph: Frontdesk, question: str, knowledge: str | None) -> Reply:
     retriever = graph.retriever(await graph.served_knowledge(knowledge))
-    generator = graph.generator()
+    generator = await generator_of(graph)
     engine = await graph.engine(retriever, generator)
     message = terminal_message(question, thread_id=uuid.uuid4().hex)
     try:

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.markdown import Markdown
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_models import generator_of
 from bot.commands.ask import terminal_message
 from bot.dispatch import NotAcceptedError
 from bot.live import Line, LiveAdapter
@@ -31,7 +32,7 @@ def command(knowledge: str | None) -> None:
 
 async def _chat(graph: Frontdesk, knowledge: str | None) -> None:
     name = await graph.served_knowledge(knowledge)
-    generator, adapter = graph.generator(), LiveAdapter("terminal")
+    generator, adapter = await generator_of(graph), LiveAdapter("terminal")
     engine = await graph.engine(graph.retriever(name), generator)
     out.print(f"Knowledge [bold]{name}[/bold], model [bold]{generator.version}[/bold]. An empty line ends.", style="dim")
     line, thread_id = Line(graph.dispatch, graph.inbox, adapter), uuid.uuid4().hex

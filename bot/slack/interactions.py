@@ -8,8 +8,9 @@ from bot import forms
 from bot.slack.payload import Payload, is_true, part, parts, word
 from bot.slack.reading import readable
 
+CONFIRM = "confirm_order"
 ACTIONS = frozenset(
-    "feedback_good feedback_bad person sources share draft_send draft_edit draft_discard hand_back ask_example "
+    f"{CONFIRM} feedback_good feedback_bad person sources share draft_send draft_edit draft_discard hand_back ask_example "
     "privacy_export privacy_delete".split()
 )
 SUBMISSIONS = frozenset({forms.FEEDBACK, forms.CORRECT, forms.TEACH, forms.EDIT_DRAFT})

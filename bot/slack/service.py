@@ -11,7 +11,7 @@ from bot.slack.adapter import SlackAdapter
 from bot.slack.app import Interaction, Response
 from bot.slack.buttons import Buttons
 from bot.slack.home import Home
-from bot.slack.interactions import Command, Pressed, Shortcut, Submitted
+from bot.slack.interactions import CONFIRM, Command, Pressed, Shortcut, Submitted
 from bot.slack.payload import Payload, part, word
 from bot.slack.receiver import Consequence, Receiver, Taken, Withdrawn, owner_of
 from bot.slack.slash import Slash
@@ -62,6 +62,8 @@ class SlackService:
                 await self.windows.choose(workspace, interaction)
             case Pressed(action_id=action_id) if action_id in _HOME:
                 await self.home.press(workspace, interaction)
+            case Pressed(action_id=action_id) if action_id == CONFIRM:
+                await self.slash.confirm(workspace, interaction)
             case Pressed():
                 await self.buttons.press(workspace, interaction)
         return None

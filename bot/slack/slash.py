@@ -11,11 +11,16 @@ from typing import Any
 from bot.replies import ERASED
 from bot.slack.adapter import PLATFORM, PRIVATE, route_of
 from bot.slack.buttons import Desk
-from bot.slack.interactions import Command
+from bot.slack.interactions import CONFIRM, Command, Pressed, Who
+from bot.slack.kit import actions, button, section
+from bot.slack.mrkdwn import escape
 from bot.slack.workspaces import Workspace
 from core.domain import Actor, Address, InboundMessage, utc_now
+from core.presence import EVERYWHERE
 from core.privacy import PrivacyDesk
-from core.staff.commands import Caller, Commands, Outcome
+from core.staff.actions import NotAllowedError
+from core.staff.commands import Caller, Commands, Order, Outcome
+from core.staff.confirmations import Confirmations
 from core.staff.rights import Rule
 from core.vault import Vault
 
@@ -24,8 +29,9 @@ _MOST_SHOWN = 30_000
 USAGE = "`/support QUESTION` answers you alone. `/support privacy export` and `/support privacy delete` are about your own data."
 ADMIN_USAGE = (
     "`/support-admin status`\n`/support-admin channel off|mention|thread|confident|draft` sets where I speak in this channel\n"
-    "`/support-admin mute` and `/support-admin unmute`\n`/support-admin knowledge [NAME [VERSION]]` lists, or serves that version again\n"
-    "`/support-admin reload` and `/support-admin rollback [KIND]` for models"
+    "`/support-admin mute [everywhere]` and `/support-admin unmute [everywhere]`\n`/support-admin knowledge [NAME [VERSION]]` lists, or serves that version again\n"
+    "`/support-admin reload`, `/support-admin promote ID`, `/support-admin rollback [KIND]`, `/support-admin canary 10% [ID]` and "
+    "`/support-admin canary off` for models"
 )
 _LOOKING = "Looking through the help articles…"
 
@@ -39,11 +45,12 @@ class Slash:
         self._vault = vault
         self._privacy = privacy
         self._commands = commands
+        self._confirmations = Confirmations(vault)
 
     async def run(self, workspace: Workspace, command: Command) -> dict[str, Any]:
         """Return what the one who typed it sees."""
         if command.name.endswith("-admin"):
-            return _said((await self._administer(workspace, command)).text)
+            return await self._administer(workspace, command)
         words = command.text.split()
         if not words or words == ["help"]:
             return _said(USAGE)
@@ -71,27 +78,55 @@ class Slash:
             case _:
                 return USAGE
 
-    async def _administer(self, workspace: Workspace, command: Command) -> Outcome:
-        person, rule = await self._desk.people.person_and_rule(workspace, command.who.user_id)
-        commands = self._commands({PLATFORM: rule})
-        caller = Caller(person, PLATFORM, workspace.workspace_id, command.channel_id)
+    async def confirm(self, workspace: Workspace, pressed: Pressed) -> None:
+        """Carry out what somebody confirms, and tell them what came of it."""
+        caller, commands = await self._caller(workspace, pressed.who, pressed.channel_id)
+        try:
+            order = await self._confirmations.take(caller, pressed.value)
+            said = (await commands.carry_out(caller, order)).text
+        except NotAllowedError as error:
+            said = str(error)
+        await self._desk.tell(workspace, pressed, said)
+
+    async def _caller(self, workspace: Workspace, who: Who, channel_id: str) -> tuple[Caller, Commands]:
+        person, rule = await self._desk.people.person_and_rule(workspace, who.user_id)
+        return Caller(person, PLATFORM, workspace.workspace_id, channel_id), self._commands({PLATFORM: rule})
+
+    async def _administer(self, workspace: Workspace, command: Command) -> dict[str, Any]:
+        caller, commands = await self._caller(workspace, command.who, command.channel_id)
         match _words(command.text):
-            case ["status"]:
-                return await commands.status(caller)
-            case ["reload"]:
-                return await commands.reload(caller)
-            case ["rollback", *kind]:
-                return await commands.rollback(caller, kind[0] if kind else "generator")
-            case ["channel", mode]:
-                return await commands.set_mode(caller, command.channel_id, mode)
-            case ["mute"]:
-                return await commands.mute(caller, command.channel_id)
-            case ["unmute"]:
-                return await commands.unmute(caller, command.channel_id)
-            case ["knowledge", *rest] if len(rest) <= 2:
-                return await commands.knowledge(caller, *rest)
-            case _:
-                return Outcome(False, ADMIN_USAGE)
+            case [("reload" | "promote" | "rollback" | "canary") as name, *rest]:
+                return await self._ask_back(caller, commands, Order(name, " ".join(rest)))
+            case words:
+                return _said((await _administered(caller, commands, command.channel_id, words)).text)
+
+    async def _ask_back(self, caller: Caller, commands: Commands, order: Order) -> dict[str, Any]:
+        """Ask whoever may give an order whether they mean it; models change for every customer."""
+        asked = await commands.propose(caller, order)
+        if not asked.ok:
+            return _said(asked.text)
+        confirm = button(CONFIRM, "Yes", await self._confirmations.ask(caller, order), says=asked.text, style="primary")
+        return _said(asked.text) | {"blocks": [section(escape(asked.text)), actions([confirm])]}
+
+
+async def _administered(caller: Caller, commands: Commands, channel_id: str, words: list[str]) -> Outcome:
+    match words:
+        case ["status"]:
+            return await commands.status(caller)
+        case ["mute", "everywhere"]:
+            return await commands.mute(caller, EVERYWHERE)
+        case ["unmute", "everywhere"]:
+            return await commands.unmute(caller, EVERYWHERE)
+        case ["channel", mode]:
+            return await commands.set_mode(caller, channel_id, mode)
+        case ["mute"]:
+            return await commands.mute(caller, channel_id)
+        case ["unmute"]:
+            return await commands.unmute(caller, channel_id)
+        case ["knowledge", *rest] if len(rest) <= 2:
+            return await commands.knowledge(caller, *rest)
+        case _:
+            return Outcome(False, ADMIN_USAGE)
 
 
 def export_text(document: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ class Workspaces(Protocol):
         ...
 
     async def workspace(self, workspace_id: str) -> Workspace | None:
-        """Return an installation, None when there is none. Raises a `DeliveryError` while Slack cannot be asked."""
+        """Return an installation, None when there is none; an empty id is that of a single token. Raises a `DeliveryError` while Slack cannot be asked."""
         ...
 
     async def removed(self, workspace_id: str) -> None:
@@ -64,7 +64,7 @@ class OneWorkspace:
     async def workspace(self, workspace_id: str) -> Workspace | None:
         """See `Workspaces.workspace`."""
         only = await self.only()
-        return only if only.workspace_id == workspace_id else None
+        return only if workspace_id in ("", only.workspace_id) else None
 
     async def removed(self, workspace_id: str) -> None:
         """See `Workspaces.removed`; a token from the settings cannot be forgotten, calls with it are refused from now on."""

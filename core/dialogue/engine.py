@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 from core import prompting
 from core.dialogue import followup, wording
@@ -168,7 +168,7 @@ class Engine:
             case Decision.DIRECT:
                 return _Said(decision, reason, found.retrieval.hits[0].passage.text, found.retrieval.hits[:1])
             case Decision.ANSWER:
-                return await self._compose(found, preview)
+                return await self._compose(found, preview, "/".join(astuple(message.address)))
             case Decision.CLARIFY:
                 offered = candidates(found.retrieval.hits, self._thresholds)
                 return _Said(decision, reason, wording.clarification(offered), offered)
@@ -182,13 +182,14 @@ class Engine:
         least = self._thresholds.answer if message.draft else self._thresholds.direct
         return found.retrieval.hits[0].score >= least
 
-    async def _compose(self, found: _Found, preview: Preview) -> _Said:
+    async def _compose(self, found: _Found, preview: Preview, conversation: str) -> _Said:
         started = time.perf_counter()
         hits = self._worth_reading(found.retrieval.hits)
-        prompt = prompting.build(found.question, tuple(hit.passage for hit in hits), found.history)
+        prompt = prompting.build(found.question, tuple(hit.passage for hit in hits), found.history, conversation)
         generation = await self._generate(prompt, preview)
         if generation is not None and prompting.abstains(generation.text):
-            return replace(self._no_answer(Reason.LOW_CONFIDENCE), model=generation.model_version, usage=generation.usage)
+            said = self._no_answer(Reason.LOW_CONFIDENCE)
+            return replace(said, model=generation.model_version, usage=generation.usage, generate_ms=_milliseconds(started))
         grounded, reason = ground(generation, prompt) if generation else None, Reason.COMPOSED
         if generation is None or grounded is None:
             quote = await _finish(self._quoting, prompt, self._limits)

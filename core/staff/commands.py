@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple, Protocol
 
@@ -9,13 +10,13 @@ from core.audit import STARTED, AuditLog
 from core.errors import FrontdeskError
 from core.knowledge import KnowledgeStore, Release
 from core.ports import Backlog
-from core.presence import Channels, Mode
+from core.presence import EVERYWHERE, Channels, Mode
 from core.staff.rights import Person, Rule, Verdict, may_administer
 
-RELOADS_PER_HOUR = 5
+CHANGES_PER_HOUR = 5
 _HOUR = 3600.0
 _SHOWN_RELEASES = 10
-_NO_MODELS = "Models cannot be changed while this version runs: nothing is configured for it. Set `model` and restart instead."
+_PERCENT = re.compile(r"(\d{1,3}) ?%?")
 
 Work = Callable[[], Awaitable[str]]
 
@@ -42,19 +43,41 @@ class Outcome(NamedTuple):
 
 
 class ModelControl(Protocol):
-    """Models that can change while they serve. Each method returns one line for people and raises `FrontdeskError`."""
+    """Models that can change while they serve. Each method returns text for people and raises `FrontdeskError`.
+
+    What changes something returns when every process has followed, and then the old version serves nowhere, or everywhere after an error.
+    """
 
     async def status(self) -> str:
-        """Tell which model serves."""
+        """Tell which models serve where, how well, and what was changed last."""
         ...
 
-    async def reload(self) -> str:
-        """Serve the version that is configured now; tell from which to which. The old one serves on after an error."""
+    async def reload(self, actor: str) -> str:
+        """Open the version that serves anew."""
         ...
 
-    async def rollback(self, kind: str) -> str:
-        """Serve the version of this kind of model that served before; tell from which to which."""
+    async def promote(self, model_id: str, actor: str) -> str:
+        """Serve another version."""
         ...
+
+    async def rollback(self, kind: str, actor: str) -> str:
+        """Serve the version of this kind of model that served before; for an embedder, its indexes too."""
+        ...
+
+    async def canary(self, share: int, model_id: str, actor: str) -> str:
+        """Let a version answer `share` percent of the conversations, at 0 silently beside; empty: the challenger that there is."""
+        ...
+
+    async def end_canary(self, actor: str) -> str:
+        """Take the challenger out."""
+        ...
+
+
+class Order(NamedTuple):
+    """A change of models, as it was typed; it is carried out once somebody has confirmed it."""
+
+    name: str  # reload | promote | rollback | canary
+    argument: str = ""
 
 
 class _NotDoneError(FrontdeskError):
@@ -71,33 +94,31 @@ class Commands:
         channels: Channels,
         knowledge: KnowledgeStore,
         backlog: Callable[[], Awaitable[Backlog]],
-        model: str,
+        models: ModelControl,
         drafts: Collection[str] = (),
-        models: ModelControl | None = None,
     ) -> None:
-        """`rules` by platform: without one nobody there is an admin. `model` is the one that is configured, `drafts` are the platforms
-        on which staff have a place that drafts go to.
-        """
+        """`rules` by platform: without one nobody there is an admin. `drafts` are the platforms on which staff have a place that drafts go to."""
         self._rules = rules
         self._audit = audit
         self._channels = channels
         self._knowledge = knowledge
         self._backlog = backlog
-        self._model = model
-        self._drafts = drafts
         self._models = models
+        self._drafts = drafts
 
     async def status(self, caller: Caller) -> Outcome:
         """Tell what is served and what waits."""
         return await self._look(caller, "status", self._status)
 
-    async def reload(self, caller: Caller) -> Outcome:
-        """Serve the configured model; five times an hour at most, whoever asks."""
-        return await self._change(caller, "models.reload", "models", self._reload, per_hour=RELOADS_PER_HOUR)
+    async def propose(self, caller: Caller, order: Order) -> Outcome:
+        """Tell what an order would change, for whoever may give it to confirm; nothing is changed yet."""
+        return await self._look(caller, f"models.{order.name}.ask", lambda: self._question(order))
 
-    async def rollback(self, caller: Caller, kind: str) -> Outcome:
-        """Serve the model of `kind` that served before."""
-        return await self._change(caller, "models.rollback", kind, lambda: self._control().rollback(kind))
+    async def carry_out(self, caller: Caller, order: Order) -> Outcome:
+        """Change the models; what loads something five times an hour at most, whoever asks, what goes back at any time."""
+        per_hour = 0 if order.name == "rollback" else CHANGES_PER_HOUR
+        target = order.argument or "models"
+        return await self._change(caller, f"models.{order.name}", target, lambda: self._obey(order, caller.actor), per_hour=per_hour)
 
     async def set_mode(self, caller: Caller, channel_id: str, mode: str) -> Outcome:
         """Set where the bot speaks in a channel of the workspace."""
@@ -105,11 +126,11 @@ class Commands:
         return await self._change(caller, "channel.mode", ":".join(place), lambda: self._set_mode(place, mode))
 
     async def mute(self, caller: Caller, channel_id: str) -> Outcome:
-        """Silence the bot in a channel."""
+        """Silence the bot in a channel, or everywhere."""
         return await self._set_muted(caller, channel_id, muted=True)
 
     async def unmute(self, caller: Caller, channel_id: str) -> Outcome:
-        """Let the bot speak again in a channel, as it was set before."""
+        """Let the bot speak again in a channel, or everywhere, as it was set before."""
         return await self._set_muted(caller, channel_id, muted=False)
 
     async def knowledge(self, caller: Caller, knowledge: str = "", version: str = "") -> Outcome:
@@ -153,22 +174,40 @@ class Commands:
             await self._audit.record(caller.actor, action, target, result, channel=caller.channel_id, said=said)
         return Outcome(result == "done", said)
 
-    def _control(self) -> ModelControl:
-        if self._models is None:
-            raise _NotDoneError(_NO_MODELS)
-        return self._models
+    async def _question(self, order: Order) -> str:
+        match order.name:
+            case "promote" if order.argument:
+                return f"Serve {order.argument} from now on?"
+            case "rollback":
+                return f"Serve the {order.argument or 'generator'} that served before?"
+            case "canary" if order.argument:
+                share, model_id = _canary(order.argument)
+                who = model_id or "the challenger"
+                if share is None:
+                    return "Take the challenger out?"
+                return f"Let {who} answer {share} % of the conversations?" if share else f"Let {who} write silently beside the champion?"
+            case "reload":
+                return "Open the model that serves anew?"
+        raise _NotDoneError("Say what: reload, promote ID, rollback [KIND], canary 10% [ID], canary off.")
 
-    async def _reload(self) -> str:
-        return await self._control().reload()
+    async def _obey(self, order: Order, actor: str) -> str:
+        match order.name:
+            case "promote":
+                return await self._models.promote(order.argument, actor)
+            case "rollback":
+                return await self._models.rollback(order.argument or "generator", actor)
+            case "canary":
+                share, model_id = _canary(order.argument)
+                return await (self._models.end_canary(actor) if share is None else self._models.canary(share, model_id, actor))
+            case _:
+                return await self._models.reload(actor)
 
     async def _status(self) -> str:
         served = [f"Knowledge {name}: {await self._knowledge.active(name) or 'not published'}" for name in await self._knowledge.names()]
-        model = await self._models.status() if self._models else self._model
+        models = await self._models.status()
         backlog = await self._backlog()
         waits = f"Waiting: {backlog.waiting} messages, the oldest for {backlog.oldest_seconds:.0f} s"
-        return "\n".join(
-            [*served, f"Model: {model}", waits, f"On their way: {backlog.undelivered} replies", f"Given up: {backlog.dead} messages"]
-        )
+        return "\n".join([*served, models, waits, f"On their way: {backlog.undelivered} replies", f"Given up: {backlog.dead} messages"])
 
     async def _set_mode(self, place: tuple[str, str, str], mode: str) -> str:
         if mode not in tuple(Mode):
@@ -184,13 +223,14 @@ class Commands:
 
         async def work() -> str:
             await self._channels.set_muted(*place, muted)
-            return "The bot is silent in this channel now." if muted else "The bot speaks in this channel again."
+            where = "everywhere" if channel_id == EVERYWHERE else "in this channel"
+            return f"The bot is silent {where} now." if muted else f"The bot speaks {where} again."
 
         return await self._change(caller, "channel.mute" if muted else "channel.unmute", ":".join(place), work)
 
     def _place(self, caller: Caller, channel_id: str) -> tuple[str, str, str]:
         """A channel of the workspace where the command is given: a rule of one must not reach into another."""
-        return caller.platform, caller.workspace_id, channel_id
+        return (EVERYWHERE,) * 3 if channel_id == EVERYWHERE else (caller.platform, caller.workspace_id, channel_id)
 
     async def _releases(self, knowledge: str) -> str:
         names = [knowledge] if knowledge else await self._knowledge.names()
@@ -206,3 +246,14 @@ class Commands:
 def _line(name: str, release: Release) -> str:
     published = f"{release.published_at:%Y-%m-%d %H:%M}"
     return f"{name} {release.version}: {release.passages} passages, {published}{', serving' if release.active else ''}"
+
+
+def _canary(argument: str) -> tuple[int | None, str]:
+    """Return the share in percent, None for `off`, and the version, empty for the challenger that there is."""
+    first, _, model_id = argument.strip().partition(" ")
+    if first == "off":
+        return None, ""
+    percent = _PERCENT.fullmatch(first)
+    if percent is None:
+        raise _NotDoneError(f"{first!r} is no share: canary 10% [ID], canary 0% [ID] to write silently, or canary off.")
+    return int(percent[1]), model_id.strip()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, tuple_
 
 from core.domain import Address, Decision, utc_now
-from core.presence import Channel, Mode
+from core.presence import EVERYWHERE, Channel, Mode
 from core.storage.database import Database
 from core.storage.staff_tables import channels
 from core.storage.tables import conversations, inbox, turns
@@ -22,10 +22,12 @@ class SqlChannels:
 
     async def channel(self, platform: str, workspace_id: str, channel_id: str) -> Channel:
         """See `Channels.channel`."""
-        mine = (channels.c.platform == platform, channels.c.workspace_id == workspace_id, channels.c.channel_id == channel_id)
+        keys = [(platform, workspace_id, channel_id), (EVERYWHERE,) * 3]
+        query = select(channels.c.platform, channels.c.mode, channels.c.muted).where(tuple_(*channels.primary_key).in_(keys))
         async with self._database.read() as connection:
-            row = (await connection.execute(select(channels.c.mode, channels.c.muted).where(*mine))).first()
-        return Channel(Mode(row.mode) if row.mode else None, row.muted) if row else Channel()
+            rows = {row.platform: row for row in await connection.execute(query)}
+        mine, everywhere = rows.get(platform), rows.get(EVERYWHERE)
+        return Channel(Mode(mine.mode) if mine and mine.mode else None, bool(mine and mine.muted), bool(everywhere and everywhere.muted))
 
     async def set_mode(self, platform: str, workspace_id: str, channel_id: str, mode: Mode) -> None:
         """See `Channels.set_mode`."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from core.domain import Action, Address
-from core.drafts import words_of
+from core.drafts import STAFF, words_of
 from core.storage.database import Database
 from core.storage.tables import outbox, turns
 from core.storage.turn_rows import conversation_at
@@ -34,13 +34,20 @@ class SqlDrafts:
 
     async def notify(self, address: Address, text: str, key: str) -> bool:
         """See `Drafts.notify`."""
+        return await self._say(address, text, key, Action.NOTICE)
+
+    async def announce(self, platform: str, text: str, key: str) -> bool:
+        """See `Drafts.announce`; where staff read is for the adapter of the platform to know."""
+        return await self._say(Address(platform, "", STAFF, STAFF), text, f"{platform} {key}", Action.NEWS)
+
+    async def _say(self, address: Address, text: str, key: str, action: Action) -> bool:
         words = words_of(text)
         if not words:
             return False
         async with self._database.write() as connection:
             conversation_id = await conversation_at(self._database, connection, address)
             parcel = {"part": 0, "key": _key(key), "text": words, "state": "pending"}
-            keys = {"conversation_id": conversation_id, "platform": address.platform, "action": Action.NOTICE.value}
+            keys = {"conversation_id": conversation_id, "platform": address.platform, "action": action.value}
             return await self._queue(connection, **keys, **parcel)
 
     async def _decide(self, turn_id: str, **values: Any) -> bool:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from core.corrections import Correction, CorrectionDraft
 from core.domain import Action, Address, Decision, utc_now
-from core.drafts import words_of
+from core.drafts import STAFF, words_of
 from core.feedback import Feedback
 from core.positions import Position
-from core.presence import Channel, Mode
+from core.presence import EVERYWHERE, Channel, Mode
 from core.previews import Preview
 from core.review import TurnRecord
 
@@ -68,16 +68,17 @@ class MemoryChannels:
 
     async def channel(self, platform: str, workspace_id: str, channel_id: str) -> Channel:
         """See `Channels.channel`."""
-        return self._channels.get((platform, workspace_id, channel_id), Channel())
+        mine = self._channels.get((platform, workspace_id, channel_id), Channel())
+        return mine._replace(everywhere=self._channels.get((EVERYWHERE,) * 3, Channel()).muted)
 
     async def set_mode(self, platform: str, workspace_id: str, channel_id: str, mode: Mode) -> None:
         """See `Channels.set_mode`."""
-        before = await self.channel(platform, workspace_id, channel_id)
+        before = self._channels.get((platform, workspace_id, channel_id), Channel())
         self._channels[platform, workspace_id, channel_id] = before._replace(mode=mode)
 
     async def set_muted(self, platform: str, workspace_id: str, channel_id: str, muted: bool) -> None:
         """See `Channels.set_muted`."""
-        before = await self.channel(platform, workspace_id, channel_id)
+        before = self._channels.get((platform, workspace_id, channel_id), Channel())
         self._channels[platform, workspace_id, channel_id] = before._replace(muted=muted)
 
     async def has_asked(self, address: Address, actor_id: str) -> bool:
@@ -163,6 +164,15 @@ class MemoryDrafts:
             return False
         self._said.add(key)
         self.queued.append(Queued(address, Action.NOTICE, words))
+        return True
+
+    async def announce(self, platform: str, text: str, key: str) -> bool:
+        """See `Drafts.announce`."""
+        words, said = words_of(text), f"{platform} {key}"
+        if not words or said in self._said:
+            return False
+        self._said.add(said)
+        self.queued.append(Queued(Address(platform, "", STAFF, STAFF), Action.NEWS, words))
         return True
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.bootstrap import Frontdesk, frontdesk
+from bot.bootstrap_models import generator_of
 from bot.settings import Settings
 from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
@@ -41,7 +42,7 @@ async def frontdesk_asks(passages: Sequence[Passage], stage: str) -> Ask:
 
 async def _generating(graph: Frontdesk) -> Engine:
     """An engine that lets the model answer every question, so that all contestants write the same number of answers."""
-    retriever, generator = graph.retriever("bench"), graph.generator()
+    retriever, generator = graph.retriever("bench"), await generator_of(graph)
     await generator.open()
     detector = graph.person_detector(graph.embedder)
     return Engine(retriever, detector, generator, graph.quoting, Thresholds(direct=1.1, answer=0), limits=Limits(MAX_TOKENS))

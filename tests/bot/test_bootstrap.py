@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.bootstrap import frontdesk
+from bot.bootstrap_models import generator_of
 from bot.settings import read
 from core import prompting
 from core.domain import Limits, Passage
@@ -19,7 +20,7 @@ async def test_the_configured_model_is_served_with_a_retry_and_a_breaker(tmp_pat
     monkeypatch.setenv("FRONTDESK_MODEL", str(folder))
     prompt = prompting.build("How do I pay?", (Passage("p", "d", "Pay", "By card."),))
     async with frontdesk(read(), lambda line: None) as graph:
-        generator = graph.generator()
+        generator = await generator_of(graph)
         next(folder.glob("*.safetensors")).unlink()
         errors = []
         for _ in range(4):
@@ -35,7 +36,7 @@ async def test_a_configured_fallback_answers_while_the_model_fails(tmp_path: Pat
     monkeypatch.setenv("FRONTDESK_FALLBACK_MODEL", str(whole))
     prompt = prompting.build("How do I pay?", (Passage("p", "d", "Pay", "By card."),))
     async with frontdesk(read(), lambda line: None) as graph:
-        generator = graph.generator()
+        generator = await generator_of(graph)
         next(broken.glob("*.safetensors")).unlink()
         pieces = [piece async for piece in generator.stream(prompt, Limits(8))]
         await generator.aclose()

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from bot.bootstrap import Frontdesk, frontdesk
+from bot.bootstrap_models import generator_of
 from bot.live import Line, LiveAdapter
 from bot.reply_document import reply_document
 from bot.settings import read
@@ -51,7 +52,7 @@ async def answering(graph: Frontdesk, generator: Generator) -> AsyncIterator[Lin
 
 @pytest.fixture
 async def line(graph: Frontdesk) -> AsyncIterator[Line]:
-    async with answering(graph, graph.generator()) as opened:
+    async with answering(graph, await generator_of(graph)) as opened:
         yield opened
 
 
@@ -100,7 +101,7 @@ async def test_the_real_language_model_answers_from_the_passage_or_quotes_it(gra
     settings = graph.settings.model_copy(update={"model": weights.SMOLLM})
     settings.policy.direct = 1.0  # nothing is that sure: everything is composed
     async with frontdesk(settings, lambda line: None) as other:
-        generator = other.generator()
+        generator = await generator_of(other)
         async with answering(other, generator) as line:
             found = await reply(line, "Which licence does Frontdesk have?")
         await generator.aclose()

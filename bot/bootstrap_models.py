@@ -1,0 +1,137 @@
+"""The models' part of the object graph; with `bot/bootstrap.py` the only namer of concrete classes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bot.bootstrap import Frontdesk
+from core import prompting
+from core.dialogue.grounding import ground
+from core.domain import Generation, Prompt
+from core.ports import Generator
+from core.registry import EXTRACTIVE, REMOTE, Alias, Kind, ModelVersion, Step, VersionRecord
+from core.serving import weights
+from core.serving.canary import Canary
+from core.serving.follower import Follower
+from core.serving.guard import Guard
+from core.serving.loader import Loader
+from core.serving.local import LocalGenerator, best_device
+from core.serving.probe import Golden, probe, read
+from core.serving.resilient import ResilientGenerator
+from core.serving.switch import ModelSwitch
+from core.staff.model_control import RegistryModelControl
+from core.storage.drafts import SqlDrafts
+
+SETTINGS = "settings"  # the actor of what serves because a setting says so
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Models:
+    """What serves models in one process; `follower` must be started before `generator` is asked."""
+
+    generator: Generator
+    follower: Follower
+    guard: Guard
+
+
+def control_of(graph: Frontdesk) -> RegistryModelControl:
+    """What changes which models serve."""
+    return RegistryModelControl(graph.model_registry, graph.host_board, graph.version_log, graph.knowledge_store)
+
+
+async def generator_of(graph: Frontdesk) -> Generator:
+    """Return the model that serves, for a process that answers a question or two and ends."""
+    models = await models_of(graph)
+    await models.follower.start()
+    return models.generator
+
+
+async def models_of(graph: Frontdesk) -> Models:
+    """Return what serves models, what the settings name being registered. Raises `ModelError` when that cannot be had."""
+    await _follow_settings(graph)
+    switches = {alias: ModelSwitch(alias) for alias in Alias}
+    champion = ResilientGenerator(switches[Alias.CHAMPION], switches[Alias.FALLBACK])
+    canary = Canary(champion, switches[Alias.CHALLENGER], partial(_shadowed, graph))
+    follower = Follower(
+        host_id=f"{socket.gethostname()}:{os.getpid()}",
+        registry=graph.model_registry,
+        board=graph.host_board,
+        loader=_loader(graph),
+        switches=switches,
+        canary=canary,
+        probe=partial(_probed, golden=read(graph.settings.golden_questions)),
+        announce=partial(announce, graph),
+    )
+    return Models(canary, follower, Guard(graph.model_registry, graph.version_log))
+
+
+async def announce(graph: Frontdesk, text: str, key: str) -> None:
+    """Tell the staff of every platform that has a channel for them, once for each key."""
+    drafts = SqlDrafts(graph.database)
+    asked = {"slack": graph.settings.slack.staff_channel, "discord": graph.settings.discord.staff_channel}
+    for platform in (platform for platform, channel in asked.items() if channel):
+        await drafts.announce(platform, text, key)
+    graph.ring()
+
+
+async def _probed(generator: Generator, golden: Sequence[Golden]) -> str:
+    if generator.version == EXTRACTIVE:
+        return "passages are quoted"
+    return await probe(generator, golden)
+
+
+async def _shadowed(graph: Frontdesk, generation: Generation, prompt: Prompt, seconds: float) -> None:
+    """Keep what would have become of an answer that nobody saw, not its text."""
+    abstained = prompting.abstains(generation.text)
+    record = VersionRecord(seconds, abstained, quoted=not abstained and ground(generation, prompt) is None, helpful=None)
+    await graph.version_log.add(generation.model_version, record)
+
+
+def _loader(graph: Frontdesk) -> Loader:
+    settings = graph.settings
+
+    def local(found: weights.Weights, version: str, adapter: Path | None) -> Generator:
+        return LocalGenerator(found, settings.device)
+
+    return Loader(settings.model_dir, graph.report, graph.artifacts.verify, local, graph.remote)
+
+
+async def _follow_settings(graph: Frontdesk) -> None:
+    """Promote what a setting names when it names another model than the last time; what admins promote since then wins."""
+    registry, asked = graph.model_registry, {Alias.CHAMPION: graph.settings.model, Alias.FALLBACK: graph.settings.fallback_model}
+    for alias, model in asked.items():
+        current = await registry.current(Kind.GENERATOR, alias)
+        if not model or (model == AUTO and current is not None and current.model_id):
+            continue
+        version = await configured(graph, model)
+        mine = next((move for move in await registry.history(Kind.GENERATOR, alias, 1000) if move.actor == SETTINGS), None)
+        if mine is None or mine.model_id != version.model_id or current is None or not current.model_id:
+            await registry.register(version)
+            after = current.assignment_id if current else 0
+            await registry.assign(Kind.GENERATOR, alias, version.model_id, Step.PROMOTE, SETTINGS, after=after)
+
+
+async def configured(graph: Frontdesk, model: str) -> ModelVersion:
+    """Return the version that a setting names. Raises `ModelError` when it cannot be had."""
+    location = chosen_model(graph) if model == AUTO else model
+    if location == EXTRACTIVE or location.startswith(REMOTE):
+        return ModelVersion(location, Kind.GENERATOR, location, created_by=SETTINGS)
+    found = weights.resolve(location, graph.settings.model_dir, graph.report)
+    return ModelVersion(found.version, Kind.GENERATOR, location, created_by=SETTINGS)
+
+
+def chosen_model(graph: Frontdesk) -> str:
+    """Return the location of the best model that is at hand without the network."""
+    model_dir = graph.settings.model_dir
+    if best_device() == "cuda" and weights.available_offline(weights.QWEN, model_dir):
+        return weights.QWEN
+    if weights.available_offline(weights.SMOLLM, model_dir):
+        return weights.SMOLLM
+    graph.report("No language model is at hand: answers quote the best passage. See: frontdesk doctor")
+    return EXTRACTIVE
