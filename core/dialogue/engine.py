@@ -188,7 +188,8 @@ class Engine:
         prompt = prompting.build(found.question, tuple(hit.passage for hit in hits), found.history)
         generation = await self._generate(prompt, preview)
         if generation is not None and prompting.abstains(generation.text):
-            return replace(self._no_answer(Reason.LOW_CONFIDENCE), model=generation.model_version, usage=generation.usage)
+            model, usage = generation.model_version, generation.usage
+            return replace(self._no_answer(Reason.LOW_CONFIDENCE), model=model, usage=usage, generate_ms=_milliseconds(started))
         grounded, reason = ground(generation, prompt) if generation else None, Reason.COMPOSED
         if generation is None or grounded is None:
             quote = await _finish(self._quoting, prompt, self._limits)
