@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import difflib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from core.domain import utc_now
+from core.errors import ModelError
+from core.text import clean
 
 EXTRACTIVE = "extractive"  # the location, and the version, of "no language model: passages are quoted"
 REMOTE = "remote:"  # what the location of a model on an OpenAI-compatible server begins with; its name there follows
 ARTIFACT = "artifact:"  # what the location of an imported model begins with; its folder among the artifacts follows
+MAX_ID_CHARS = 200
+_ASIDE = ("scores", "created_by", "created_at")  # what a version may say differently and still be the same
 
 
 class Kind(StrEnum):
@@ -66,6 +72,32 @@ class ModelVersion:
     created_by: str = ""
     created_at: datetime = field(default_factory=utc_now)
 
+    def cleaned(self) -> ModelVersion:
+        """Return it as it may be kept: texts cleaned. Raises `ModelError` for an id or a score that no database keeps."""
+        texts: dict[str, Any] = {name: clean(getattr(self, name)) for name in _TEXTS}
+        if not 0 < len(texts["model_id"]) <= MAX_ID_CHARS:
+            raise ModelError(f"The id of a model has 1 to {MAX_ID_CHARS} characters, not {len(texts['model_id'])}: give it another name.")
+        if odd := [name for name, score in self.scores.items() if not math.isfinite(score)]:
+            raise ModelError(f"The score {odd[0]!r} of {self.model_id!r} is no finite number.")
+        return replace(self, scores={clean(name): float(score) for name, score in self.scores.items()}, **texts)
+
+    def refuse_other(self, known: ModelVersion) -> None:
+        """Raise `ModelError` when `known`, which has the same id, has other content."""
+        names = (one.name for one in fields(self) if one.name not in _ASIDE)
+        if other := [name for name in names if getattr(self, name) != getattr(known, name)]:
+            raise ModelError(
+                f"{self.model_id!r} is registered with another {' and '.join(other)}. "
+                "A version never changes: give the new one another name."
+            )
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for file in self.files)
+
+
+_TEXTS = ("model_id", "location", "base", "recipe", "dataset_sha256", "licence", "created_by")
+
 
 class Assignment(NamedTuple):
     """One move of an alias; the newest one counts."""
@@ -79,6 +111,19 @@ class Assignment(NamedTuple):
     actor: str
     reason: str
     assigned_at: datetime
+
+
+def unknown(model_id: str, known: Iterable[str]) -> ModelError:
+    """Return what to raise for a version that is not known; it names the nearest one that is."""
+    near = difflib.get_close_matches(model_id, sorted(known), n=1, cutoff=0.4)
+    hint = f"Did you mean {near[0]!r}?" if near else "See: frontdesk models list"
+    return ModelError(f"No model {model_id!r} is registered. {hint}")
+
+
+def must_be(kind: Kind, model_id: str, found: Kind) -> None:
+    """Raise `ModelError` when a version is of another kind than its alias."""
+    if found is not kind:
+        raise ModelError(f"{model_id!r} is registered as {found}, not as {kind}.")
 
 
 class ModelRegistry(Protocol):

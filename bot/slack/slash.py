@@ -29,7 +29,8 @@ _MOST_SHOWN = 30_000
 USAGE = "`/support QUESTION` answers you alone. `/support privacy export` and `/support privacy delete` are about your own data."
 ADMIN_USAGE = (
     "`/support-admin status`\n`/support-admin channel off|mention|thread|confident|draft` sets where I speak in this channel\n"
-    "`/support-admin mute [everywhere]` and `/support-admin unmute [everywhere]`\n`/support-admin knowledge [NAME [VERSION]]` lists, or serves that version again\n"
+    "`/support-admin mute [everywhere]` and `/support-admin unmute [everywhere]`\n"
+    "`/support-admin knowledge [NAME [VERSION]]` lists, or serves that version again\n"
     "`/support-admin reload`, `/support-admin promote ID`, `/support-admin rollback [KIND]`, `/support-admin canary 10% [ID]` and "
     "`/support-admin canary off` for models"
 )

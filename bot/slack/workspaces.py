@@ -28,7 +28,7 @@ class Workspaces(Protocol):
         ...
 
     async def workspace(self, workspace_id: str) -> Workspace | None:
-        """Return an installation, None when there is none; an empty id is that of a single token. Raises a `DeliveryError` while Slack cannot be asked."""
+        """Return an installation (an empty id: that of a single token) or None. Raises a `DeliveryError` while Slack cannot be asked."""
         ...
 
     async def removed(self, workspace_id: str) -> None:

@@ -97,7 +97,7 @@ class Commands:
         models: ModelControl,
         drafts: Collection[str] = (),
     ) -> None:
-        """`rules` by platform: without one nobody there is an admin. `drafts` are the platforms on which staff have a place that drafts go to."""
+        """`rules` by platform: without one nobody there is an admin. `drafts`: platforms on which staff have a place for drafts."""
         self._rules = rules
         self._audit = audit
         self._channels = channels

@@ -41,7 +41,7 @@ class RegistryModelControl:
         lines += [f"Embedder of the next publish: {embedder.model_id}"] if embedder and embedder.model_id else []
         lines += [_host_line(report) for report in await self.board.reports(HEARD_SECONDS)] or ["No process runs models now."]
         moves = (await self.registry.history(Kind.GENERATOR, Alias.CHAMPION))[:_SHOWN_MOVES]
-        return "\n".join(lines + ["Last changes:" if moves else "Nothing was changed yet.", *map(_move_line, moves)])
+        return "\n".join([*lines, "Last changes:" if moves else "Nothing was changed yet.", *map(_move_line, moves)])
 
     async def reload(self, actor: str) -> str:
         """See `ModelControl.reload`."""

@@ -41,6 +41,7 @@ IS_NOTICE = "turn_id IS NULL"
 MESSAGE_KEPT = "text <> ''"
 TURN_KEPT = "(text <> '' OR question <> '')"
 _REFERRED = "reference IS NOT NULL"
+_WRITTEN = "model IS NOT NULL"
 UNDELIVERED = ("pending", "sending", "uncertain")
 _UNDELIVERED = "state IN ('pending', 'sending', 'uncertain')"
 
@@ -161,6 +162,7 @@ turns = Table(
     Column("timings_ms", Json, nullable=False),
     Column("prompt_tokens", Integer, nullable=False),
     Column("completion_tokens", Integer, nullable=False),
+    Column("model", String(200)),  # the version that wrote it; NULL where none did, and in turns of before it was kept
     UniqueConstraint("conversation_id", "position", name="one_turn_per_position"),
     UniqueConstraint("inbox_id", name="one_turn_per_message"),
     Index("turns_told_here", "conversation_id", "answered_at", sqlite_where=text(TOLD), postgresql_where=text(TOLD)),
@@ -174,6 +176,7 @@ turns = Table(
         postgresql_where=text(USED_TOKENS),
     ),
     Index("turns_by_actor", "actor_id", "asked_at"),
+    Index("turns_by_model", "model", "answered_at", sqlite_where=text(_WRITTEN), postgresql_where=text(_WRITTEN)),
     Index("turns_kept", "asked_at", sqlite_where=text(TURN_KEPT), postgresql_where=text(TURN_KEPT)),
 )
 

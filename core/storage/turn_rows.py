@@ -26,9 +26,12 @@ from core.domain import (
     Usage,
     utc_now,
 )
+from core.registry import MAX_ID_CHARS
 from core.storage.database import Database
 from core.storage.tables import conversations, inbox, turns
 from core.text import MAX_QUESTION_CHARS, clean
+
+_NO_MODEL = ("curated", "none")  # what stands in a lineage where no model wrote
 
 
 def at(address: Address) -> tuple[Any, ...]:
@@ -98,6 +101,9 @@ def reply_row(reply: Reply) -> dict[str, Any]:
         "timings_ms": asdict(reply.timings_ms),
         "prompt_tokens": reply.usage.prompt_tokens,
         "completion_tokens": reply.usage.completion_tokens,
+        "model": None
+        if reply.lineage.model in _NO_MODEL
+        else reply.lineage.model[:MAX_ID_CHARS],  # too long a name must not lose an answer
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
@@ -309,6 +310,17 @@ async def test_a_model_that_does_not_know_hands_over() -> None:
     assert (reply.decision, reply.reason, reply.citations) == (Decision.HANDOFF, Reason.LOW_CONFIDENCE, ())
     assert (reply.lineage.model, reply.usage) == ("writer", Usage(9, 4))
     assert prompting.ABSTENTION not in reply.text
+
+
+async def test_the_time_of_a_model_that_does_not_know_is_kept_as_well() -> None:
+    class Slow(Writer):
+        async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
+            started = time.perf_counter()
+            while time.perf_counter() < started + 0.002:  # timings are kept in tenths of a millisecond
+                pass
+            yield Generation(prompting.ABSTENTION, self.version)
+
+    assert (await composed(Slow())).timings_ms.generate >= 2.0
 
 
 async def test_a_truncated_answer_ends_with_its_last_whole_sentence() -> None:
