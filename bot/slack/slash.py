@@ -12,7 +12,7 @@ from bot.replies import ERASED
 from bot.slack.adapter import PLATFORM, PRIVATE, route_of
 from bot.slack.buttons import Desk
 from bot.slack.interactions import CONFIRM, Command, Pressed, Who
-from bot.slack.kit import actions, button, section
+from bot.slack.kit import Block, actions, button, section
 from bot.slack.mrkdwn import escape
 from bot.slack.workspaces import Workspace
 from core.domain import Actor, Address, InboundMessage, utc_now
@@ -106,8 +106,7 @@ class Slash:
         asked = await commands.propose(caller, order)
         if not asked.ok:
             return _said(asked.text)
-        confirm = button(CONFIRM, "Yes", await self._confirmations.ask(caller, order), says=asked.text, style="primary")
-        return _said(asked.text) | {"blocks": [section(escape(asked.text)), actions([confirm])]}
+        return _said(asked.text) | {"blocks": confirmation(asked.text, await self._confirmations.ask(caller, order))}
 
 
 async def _administered(caller: Caller, commands: Commands, channel_id: str, words: list[str]) -> Outcome:
@@ -128,6 +127,11 @@ async def _administered(caller: Caller, commands: Commands, channel_id: str, wor
             return await commands.knowledge(caller, *rest)
         case _:
             return Outcome(False, ADMIN_USAGE)
+
+
+def confirmation(question: str, token: str) -> list[Block]:
+    """Return a question and the button that confirms the order of `token`."""
+    return [section(escape(question)), actions([button(CONFIRM, "Yes", token, says=question, style="primary")])]
 
 
 def export_text(document: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import and_, or_, select
 
 from core.domain import Address, Decision, utc_now
 from core.presence import EVERYWHERE, Channel, Mode
@@ -22,8 +22,9 @@ class SqlChannels:
 
     async def channel(self, platform: str, workspace_id: str, channel_id: str) -> Channel:
         """See `Channels.channel`."""
-        keys = [(platform, workspace_id, channel_id), (EVERYWHERE,) * 3]
-        query = select(channels.c.platform, channels.c.mode, channels.c.muted).where(tuple_(*channels.primary_key).in_(keys))
+        keys = (platform, workspace_id, channel_id), (EVERYWHERE,) * 3
+        either = (and_(*(column == value for column, value in zip(channels.primary_key, key, strict=True))) for key in keys)
+        query = select(channels.c.platform, channels.c.mode, channels.c.muted).where(or_(*either))
         async with self._database.read() as connection:
             rows = {row.platform: row for row in await connection.execute(query)}
         mine, everywhere = rows.get(platform), rows.get(EVERYWHERE)

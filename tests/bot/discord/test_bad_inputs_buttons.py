@@ -90,6 +90,7 @@ async def test_bad_input_39_a_window_of_the_menu_that_comes_too_late_is_said_to_
 @pytest.mark.parametrize("who", ["customer", "guest", "pending"])
 async def test_bad_input_40_admin_commands_of_others_are_denied_and_audited(desk: Counter, who: str) -> None:
     commands = {"mute": {}, "unmute": {}, "channel": {"mode": "off"}, "status": {}, "reload": {}, "rollback": {}, "knowledge": {}}
+    commands |= {"promote": {"version": "b@2"}, "canary": {"share": "10%", "version": "b@2"}}
     if who != "customer":  # they have the role of admins, and are denied for what they are all the same
         desk.discord.guilds[GUILD].members[ANN] = [STAFF]
         desk.discord.people[ANN].is_guest, desk.discord.people[ANN].is_pending = who == "guest", who == "pending"

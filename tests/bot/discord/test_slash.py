@@ -134,7 +134,7 @@ async def test_admins_set_a_channel_and_are_recorded(desk: Counter) -> None:
     await desk.discord.command(BOB, HELP, "support-admin status")
     assert "Waiting: 0 messages" in await desk.told(4)
     await desk.discord.command(BOB, HELP, "support-admin reload")
-    assert "Models cannot be changed" in await desk.told(5)
+    assert "Open the model that serves anew?" in await desk.told(5)
     await desk.discord.command(BOB, HELP, "support-admin rollback")
     await desk.told(6)
     await desk.discord.command(BOB, HELP, "support-admin knowledge")

@@ -170,7 +170,19 @@ async def test_bad_input_40_admin_commands_of_others_are_denied_and_audited(open
     desk = await open_office(admins="U0OUT,U0BOB", staff="U0OUT")  # on the list, and denied for what they are all the same
     desk.slack.users[who.id] = who
     desk.slack.channels[HELP].members.add(who.id)
-    commands = ["mute", "unmute", "channel off", "status", "reload", "rollback", "knowledge", "knowledge sample v1"]
+    commands = [
+        "mute",
+        "unmute",
+        "channel off",
+        "status",
+        "reload",
+        "rollback",
+        "promote b@2",
+        "canary 10% b@2",
+        "mute everywhere",
+        "knowledge",
+        "knowledge sample v1",
+    ]
     for command in commands:
         answer = await desk.slack.command(who.id, HELP, "/support-admin", command)
         assert (answer.status, answer.json()["response_type"]) == (200, "ephemeral")

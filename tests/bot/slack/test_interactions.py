@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bot.slack import views
 from bot.slack.blocks import alert, draft, private
 from bot.slack.interactions import ACTIONS, SUBMISSIONS, Command, Pressed, Shortcut, Submitted, Who, command, pressed, shortcut, submitted
+from bot.slack.slash import confirmation
 from core.domain import Action, Address, Citation, Decision, Lineage, Reason, Reply, utc_now
 from core.ports import Delivery
 
@@ -81,6 +82,7 @@ def test_every_button_that_is_drawn_is_understood() -> None:
     reply = Reply(Decision.ANSWER, Reason.COMPOSED, "x", (citation,), 0.9, Lineage("m", "i", "p", "e", "q"))
     delivery = Delivery(1, "l", Address("slack", "T1", "C1", "1.0"), "t", reply, "t-0", 1, False, utc_now(), Action.REPLY)
     blocks = [*private(delivery).blocks, *draft(delivery, "q").blocks, *alert(delivery, "q").blocks, *views.home(["q"], [], 30)["blocks"]]
+    blocks += confirmation("Serve b@2?", "token")
     drawn = {element["action_id"] for block in blocks if block["type"] == "actions" for element in block["elements"]}
     assert drawn == ACTIONS
     modals = [

@@ -10,8 +10,8 @@ import pytest
 
 from core.errors import ModelError
 from core.ports import Backlog
-from core.presence import Channel, Mode
-from core.staff.commands import RELOADS_PER_HOUR, Caller, Commands, ModelControl, Outcome
+from core.presence import EVERYWHERE, Channel, Mode
+from core.staff.commands import CHANGES_PER_HOUR, Caller, Commands, ModelControl, Order, Outcome
 from core.staff.rights import Person, Rule
 from core.storage.memory import MemoryKnowledgeStore
 from core.storage.memory_records import MemoryAuditLog
@@ -30,22 +30,31 @@ class Models:
         self._error = error
 
     async def status(self) -> str:
-        return "answers@2"
+        return "Champion: answers@2"
 
-    async def reload(self) -> str:
+    async def reload(self, actor: str) -> str:
         if self._error:
             raise self._error
         return "answers@1 -> answers@2"
 
-    async def rollback(self, kind: str) -> str:
+    async def promote(self, model_id: str, actor: str) -> str:
+        return f"{model_id} by {actor}"
+
+    async def rollback(self, kind: str, actor: str) -> str:
         return f"{kind}@2 -> {kind}@1"
+
+    async def canary(self, share: int, model_id: str, actor: str) -> str:
+        return f"{model_id or 'challenger'} at {share}"
+
+    async def end_canary(self, actor: str) -> str:
+        return "no challenger"
 
 
 @dataclass
 class Office:
     """Commands and all they touch."""
 
-    models: ModelControl | None = field(default_factory=Models)
+    models: ModelControl = field(default_factory=Models)
     drafts: tuple[str, ...] = ("slack",)
     audit: MemoryAuditLog = field(default_factory=MemoryAuditLog)
     channels: MemoryChannels = field(default_factory=lambda: MemoryChannels(MemoryTurnBook()))
@@ -57,7 +66,7 @@ class Office:
             return Backlog(3, 4.6, 1, 2)
 
         rules = {"slack": Rule(frozenset({"home"}), frozenset({"ada"}))}
-        return Commands(rules, self.audit, self.channels, self.knowledge, backlog, "smollm2", self.drafts, self.models)
+        return Commands(rules, self.audit, self.channels, self.knowledge, backlog, self.models, self.drafts)
 
     def trace(self) -> list[tuple[str, str, str, str]]:
         return [(entry.actor, entry.action, entry.target, entry.result) for entry, _ in self.audit.rows]
@@ -73,8 +82,12 @@ async def office() -> Office:
 
 EVERY_COMMAND: dict[str, Callable[[Commands, Caller], Awaitable[Outcome]]] = {
     "status": lambda commands, caller: commands.status(caller),
-    "reload": lambda commands, caller: commands.reload(caller),
-    "rollback": lambda commands, caller: commands.rollback(caller, "answers"),
+    "reload": lambda commands, caller: commands.carry_out(caller, Order("reload")),
+    "rollback": lambda commands, caller: commands.carry_out(caller, Order("rollback", "generator")),
+    "promote": lambda commands, caller: commands.carry_out(caller, Order("promote", "answers@2")),
+    "canary": lambda commands, caller: commands.carry_out(caller, Order("canary", "10% answers@2")),
+    "propose": lambda commands, caller: commands.propose(caller, Order("reload")),
+    "mute everywhere": lambda commands, caller: commands.mute(caller, EVERYWHERE),
     "set_mode": lambda commands, caller: commands.set_mode(caller, "C1", "confident"),
     "mute": lambda commands, caller: commands.mute(caller, "C1"),
     "unmute": lambda commands, caller: commands.unmute(caller, "C1"),
@@ -103,7 +116,7 @@ async def test_bad_input_40_a_command_of_somebody_else_does_nothing_and_is_audit
     assert await office.knowledge.active("default") == "v2"
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY_COMMAND if name not in ("status", "knowledge list")])
+@pytest.mark.parametrize("name", [name for name in EVERY_COMMAND if name not in ("status", "knowledge list", "propose")])
 async def test_a_change_is_in_the_audit_log_before_and_after(name: str, office: Office) -> None:
     outcome = await EVERY_COMMAND[name](office.commands, ADMIN)
     assert outcome.ok
@@ -151,7 +164,7 @@ async def test_status_tells_what_is_served_and_what_waits(office: Office) -> Non
     outcome = await office.commands.status(ADMIN)
     assert outcome.text.splitlines() == [
         "Knowledge default: v2",
-        "Model: answers@2",
+        "Champion: answers@2",
         "Waiting: 3 messages, the oldest for 5 s",
         "On their way: 2 replies",
         "Given up: 1 messages",
@@ -174,26 +187,55 @@ async def test_the_list_of_knowledge_shows_which_one_serves(office: Office) -> N
     assert (await office.commands.knowledge(ADMIN, "nothing")).text == "Nothing is published."
 
 
-async def test_models_are_reloaded_five_times_an_hour_at_most_whoever_asks_and_however_fast(office: Office) -> None:
-    outcomes = await asyncio.gather(*(office.commands.reload(ADMIN) for _ in range(RELOADS_PER_HOUR + 2)))
-    assert [outcome.ok for outcome in outcomes].count(True) == RELOADS_PER_HOUR == 5
+async def test_models_are_reloaded_five_times_an_hour_at_most_whoever_asks_and_however_fast_but_rolled_back_at_any_time(
+    office: Office,
+) -> None:
+    outcomes = await asyncio.gather(*(office.commands.carry_out(ADMIN, Order("reload")) for _ in range(CHANGES_PER_HOUR + 2)))
+    assert [outcome.ok for outcome in outcomes].count(True) == CHANGES_PER_HOUR == 5
     assert [result for *_, result in office.trace()].count("too_many") == 2
-    assert (await office.commands.rollback(ADMIN, "answers")).ok
+    for _ in range(CHANGES_PER_HOUR + 2):
+        assert (await office.commands.carry_out(ADMIN, Order("rollback"))).ok
 
 
 async def test_a_reload_that_fails_says_why_and_one_that_breaks_off_is_in_the_log_too() -> None:
     office = Office(Models(ModelError("answers@2 is damaged.")))
-    assert await office.commands.reload(ADMIN) == (False, "answers@2 is damaged.")
+    assert await office.commands.carry_out(ADMIN, Order("reload")) == (False, "answers@2 is damaged.")
     office.models = Models(RuntimeError("a secret"))
     with pytest.raises(RuntimeError):
-        await office.commands.reload(ADMIN)
+        await office.commands.carry_out(ADMIN, Order("reload"))
     assert [result for *_, result in office.trace()] == ["started", "failed", "started", "failed"]
     assert "secret" not in str(office.audit.rows)
 
 
-async def test_without_models_to_control_the_answer_says_so() -> None:
-    office = Office(models=None)
-    for outcome in (await office.commands.reload(ADMIN), await office.commands.rollback(ADMIN, "answers")):
-        assert not outcome.ok
-        assert "cannot be changed while this version runs" in outcome.text
-    assert "Model: smollm2" in (await office.commands.status(ADMIN)).text
+@pytest.mark.parametrize(
+    ("order", "question", "done"),
+    [
+        (Order("promote", "answers@2"), "Serve answers@2 from now on?", "answers@2 by slack:home:ada"),
+        (Order("rollback"), "Serve the generator that served before?", "generator@2 -> generator@1"),
+        (Order("reload"), "Open the model that serves anew?", "answers@1 -> answers@2"),
+        (Order("canary", "10% answers@2"), "Let answers@2 answer 10 % of the conversations?", "answers@2 at 10"),
+        (Order("canary", "10"), "Let the challenger answer 10 % of the conversations?", "challenger at 10"),
+        (Order("canary", "0% answers@2"), "Let answers@2 write silently beside the champion?", "answers@2 at 0"),
+        (Order("canary", "off"), "Take the challenger out?", "no challenger"),
+    ],
+)
+async def test_an_order_is_told_in_words_before_it_is_carried_out(office: Office, order: Order, question: str, done: str) -> None:
+    assert await office.commands.propose(ADMIN, order) == (True, question)
+    assert await office.commands.carry_out(ADMIN, order) == (True, done)
+
+
+@pytest.mark.parametrize(
+    "order", [Order("promote"), Order("canary"), Order("canary", "ten answers@2"), Order("canary", "-1%"), Order("dance")]
+)
+async def test_an_order_that_says_nothing_is_answered_with_what_can_be_said(office: Office, order: Order) -> None:
+    asked = await office.commands.propose(ADMIN, order)
+    assert (asked.ok, "canary 10% [ID]" in asked.text) == (False, True)
+
+
+async def test_silence_everywhere_is_over_every_channel_and_ends_without_a_trace(office: Office) -> None:
+    await office.commands.set_mode(ADMIN, "C1", "confident")
+    assert (await office.commands.mute(ADMIN, EVERYWHERE)).text == "The bot is silent everywhere now."
+    for channel in (CHANNEL, ("discord", "guild", "17")):
+        assert (await office.channels.channel(*channel)).everywhere
+    await office.commands.unmute(ADMIN, EVERYWHERE)
+    assert await office.channels.channel(*CHANNEL) == Channel(Mode.CONFIDENT)
