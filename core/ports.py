@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain import Action, Address, Cue, Deleted, Edited, Exchange, Generation, InboundMessage, Limits, Owner, Prompt, Reply, Retrieval
-from core.registry import Load, ModelVersion
+from core.registry import Load
 
 Vectors: TypeAlias = NDArray[np.float32]
 
@@ -30,10 +30,7 @@ class Embedder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str], progress: Callable[[int], None] = ...) -> Vectors:
-        """Return float32 vectors of shape (len(texts), dimension), each of unit length. Blocks.
-
-        `progress` is called with the number of texts done since the last call.
-        """
+        """Return float32 vectors of shape (len(texts), dimension), of unit length; `progress` gets how many were done since. Blocks."""
         ...
 
     async def embed(self, text: str) -> Vectors:
@@ -85,14 +82,6 @@ class Generator(Protocol):
 
     async def aclose(self) -> None:
         """Free the model."""
-        ...
-
-
-class ModelLoader(Protocol):
-    """Knows how each version is opened."""
-
-    async def load(self, version: ModelVersion) -> Generator:
-        """Return its generator, its files checked, not opened yet. Raises `ModelError`."""
         ...
 
 

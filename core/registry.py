@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from core.domain import utc_now
 from core.errors import ModelError
 from core.text import clean
+
+if TYPE_CHECKING:
+    from core.ports import Generator
 
 EXTRACTIVE = "extractive"  # the location, and the version, of "no language model: passages are quoted"
 REMOTE = "remote:"  # what the location of a model on an OpenAI-compatible server begins with; its name there follows
@@ -177,6 +180,14 @@ def served_before(history: Sequence[Assignment]) -> str | None:
             case Step.ROLLBACK | Step.REVERT if stack:
                 stack.pop()
     return stack[-2] if len(stack) > 1 else None
+
+
+class ModelLoader(Protocol):
+    """Knows how each version is opened."""
+
+    async def load(self, version: ModelVersion) -> Generator:
+        """Return its generator, its files checked, not opened yet. Raises `ModelError`."""
+        ...
 
 
 class Load(NamedTuple):

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from core.domain import utc_now
 from core.errors import FrontdeskError, ModelError, StorageError
-from core.ports import Generator, ModelLoader
-from core.registry import Alias, Assignment, HostBoard, HostReport, Kind, ModelRegistry, Seat, Step
+from core.ports import Generator
+from core.registry import Alias, Assignment, HostBoard, HostReport, Kind, ModelLoader, ModelRegistry, Seat, Step
 from core.serving.canary import Canary
 from core.serving.switch import ModelSwitch
 

@@ -92,6 +92,14 @@ class Surface(Protocol):
         """Wait until it holds of what stands in the channels."""
         ...
 
+    async def order(self, name: str, **options: str) -> str:
+        """An admin gives a command; what they are told, or are asked."""
+        ...
+
+    async def confirm(self) -> str:
+        """The admin confirms the last order; what they are told when it is done."""
+        ...
+
     async def set_mode(self, mode: Mode) -> None:
         """Set how much the bot takes part in the help channel."""
         ...
@@ -170,6 +178,19 @@ class InSlack:
     async def until(self, condition: Callable[[], object]) -> None:
         """See `Surface.until`."""
         await self.desk.slack.until(condition)
+
+    async def order(self, name: str, **options: str) -> str:
+        """See `Surface.order`."""
+        text = " ".join([name, *options.values()])
+        return str((await self.desk.slack.command(in_slack.BOB, in_slack.HELP, "/support-admin", text)).json()["text"])
+
+    async def confirm(self) -> str:
+        """See `Surface.confirm`."""
+        asked = [one for one in self.desk.slack.ephemerals if one.blocks][-1]
+        told = len(self.desk.slack.ephemerals)
+        await self.desk.slack.press(in_slack.BOB, in_slack.HELP, asked.ts, "confirm_order")
+        await self.desk.slack.until(lambda: len(self.desk.slack.ephemerals) > told)
+        return self.desk.slack.ephemerals[-1].text
 
     async def set_mode(self, mode: Mode) -> None:
         """See `Surface.set_mode`."""
@@ -259,6 +280,24 @@ class InDiscord:
         """See `Surface.until`."""
         await self.desk.discord.until(condition)
 
+    async def order(self, name: str, **options: str) -> str:
+        """See `Surface.order`."""
+        told = self._told()
+        await self.desk.discord.command(discord_state.BOB, discord_state.HELP, f"support-admin {name}", options)
+        await self.desk.discord.until(lambda: self._told() > told)
+        return self.desk.discord.ephemerals[-1].content
+
+    async def confirm(self) -> str:
+        """See `Surface.confirm`."""
+        told, asked = self._told(), self.desk.discord.ephemerals[-1]
+        (button,) = [one["custom_id"] for row in asked.components for one in row["components"]]
+        await self.desk.discord.press(discord_state.BOB, asked, button)
+        await self.desk.discord.until(lambda: self._told() > told)
+        return self.desk.discord.ephemerals[-1].content
+
+    def _told(self) -> int:
+        return sum(bool(one.content) for one in self.desk.discord.ephemerals)
+
     async def set_mode(self, mode: Mode) -> None:
         """See `Surface.set_mode`."""
         channels = SqlChannels(self.desk.graph.database)
@@ -271,7 +310,7 @@ async def slack(database: Database, **more: Any) -> AsyncIterator[Surface]:
     async with SlackPlatform(echo_own=True, ack_seconds=30.0) as platform:
         members = {in_slack.BOB, in_slack.BOT}
         platform.channels[in_slack.STAFF_ROOM] = Channel(in_slack.STAFF_ROOM, "staff", members=members)
-        staff = {"staff": in_slack.BOB, "staff_channel": in_slack.STAFF_ROOM}
+        staff = {"staff": in_slack.BOB, "admins": in_slack.BOB, "staff_channel": in_slack.STAFF_ROOM}
         async with in_slack.office(database, platform, **staff, **more) as desk:
             yield InSlack(desk)
 
@@ -281,7 +320,8 @@ async def discord(database: Database, **more: Any) -> AsyncIterator[Surface]:
     """Give Discord with a channel of staff."""
     async with DiscordPlatform() as platform:
         in_discord.staff_room(platform)
-        staff = {"staff": str(discord_state.BOB), "staff_channel": str(in_discord.STAFF_ROOM)}
+        staff = {"staff": str(discord_state.BOB), "admins": str(discord_state.BOB), "staff_channel": str(in_discord.STAFF_ROOM)}
+        staff["home_guild"] = str(discord_state.GUILD)
         async with in_discord.office(database, platform, **staff, **more) as desk:
             yield InDiscord(desk)
 

@@ -12,12 +12,13 @@ import uvicorn
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_slack import slack_of
-from bot.settings import Settings, Slack
+from bot.settings import Limits, Settings, Slack
 from bot.slack.http import PATH
 from bot.slack.parts import SlackParts
 from bot.web.app import build
 from core.dialogue.engine import Engine
 from core.domain import Passage
+from core.ports import Generator
 from core.serving.extractive import ExtractiveGenerator
 from core.storage.audit import SqlAuditLog
 from core.storage.database import Database
@@ -92,16 +93,19 @@ async def office(
     gate: asyncio.Event | None = None,
     articles: dict[str, tuple[Passage, float]] | None = None,
     pieces: tuple[str, str] = Writer.pieces,
+    generator: Generator | None = None,
+    workers: int = 1,
+    limits: Limits = Limits(),
     **more: str,
 ) -> AsyncIterator[Office]:
-    """Serve the local Slack until the block ends; `more` are settings of Slack."""
-    settings = Settings(slack=slack_settings(server, **more))
+    """Serve the local Slack until the block ends; `generator` in place of the writer, `more` are settings of Slack."""
+    settings = Settings(slack=slack_settings(server, **more), limits=limits)
     graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(articles or dict(ARTICLES)), Writer(gate, pieces)
-    engine = Engine(shelf, AsksForPerson(), writer, ExtractiveGenerator())  # type: ignore[arg-type]
+    engine = Engine(shelf, AsksForPerson(), generator or writer, ExtractiveGenerator())  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(slack_of(graph, shelf))  # type: ignore[arg-type]
         adapters = {"slack": parts.adapter}
-        running = [graph.worker(engine, adapters).run(), graph.courier(adapters).run()]
+        running = [*(graph.worker(engine, adapters).run() for _ in range(workers)), graph.courier(adapters).run()]
         if parts.socket is not None:
             running.append(parts.socket.run())
         else:
