@@ -23,7 +23,7 @@ from bot.slack.parts import SlackParts
 from bot.web.app import Surroundings, build
 from core.errors import FrontdeskError, ModelError, SettingsError, StorageError
 from core.ports import ChatAdapter, Generator
-from retrieval.retriever import SnapshotRetriever
+from retrieval.retriever import Reader
 
 if TYPE_CHECKING:
     from bot.discord.parts import DiscordParts
@@ -37,8 +37,10 @@ DRAIN_SECONDS = 25  # the ten and the fifteen of the worker's own `Terms.drain`
 ROLES = frozenset({"web", "worker", "slack", "discord"})
 
 
-async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
+async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: bool = False) -> None:
     """Run the parts named by `roles` until SIGTERM or SIGINT, then end in order.
+
+    `with_port` serves health and metrics even where no part listens: what runs containers asks for them.
 
     The page and the platforms take nothing new; while open calls wait the worker goes on for `ANSWER_SECONDS`, then it claims no more and
     finishes what it writes, all within `DRAIN_SECONDS`; then the courier delivers what is ready, and the rest stops. A part that
@@ -46,19 +48,21 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
     """
     stop = _stop_at_signals()
     with_slack, with_discord = _serves_slack(graph, roles), _serves_discord(graph, roles)
-    listener = _listen(graph.settings.host, graph.settings.port) if _needs_port(graph, roles) else None
-    retriever = graph.retriever(await graph.served_knowledge())
+    listener = _listen(graph.settings.host, graph.settings.port) if with_port or _needs_port(graph, roles) else None
+    knowledge = await graph.served_knowledge(publishes="worker" in roles)
+    retriever = graph.retriever(knowledge) if "worker" in roles else None
+    reader = retriever or graph.reader(knowledge)
     async with AsyncExitStack() as stack:
-        slack = await stack.enter_async_context(slack_of(graph, retriever)) if with_slack else None
+        slack = await stack.enter_async_context(slack_of(graph, reader)) if with_slack else None
         adapters: dict[str, ChatAdapter] = {"web": LiveAdapter("web")} if "web" in roles else {}
         adapters |= {"slack": slack.adapter} if slack else {}
-        discord = await stack.enter_async_context(discord_of(graph, retriever)) if with_discord else None
+        discord = await stack.enter_async_context(discord_of(graph, reader)) if with_discord else None
         adapters |= {"discord": discord.adapter} if discord else {}
-        generator = await stack.enter_async_context(_closing(graph.generator() if "worker" in roles else graph.quoting))
+        generator = await stack.enter_async_context(_closing(graph.generator() if retriever else graph.quoting))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        background = [tasks.create_task(retriever.watch(FOLLOW_SECONDS, _report_stale)), tasks.create_task(_open(generator))]
+        background = [tasks.create_task(reader.watch(FOLLOW_SECONDS, _report_stale)), tasks.create_task(_open(generator))]
         first_to_end = []
-        if "worker" in roles:
+        if retriever:
             engine = await graph.engine(retriever, generator)
             await engine.warm_up()
             first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
@@ -71,7 +75,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
         if discord and "discord" in roles:
             first_to_end.append(tasks.create_task(discord.gateway.run()))
         if listener is not None:
-            server = _server(_web(graph, roles, retriever, generator, adapters, slack, discord))
+            server = _server(_web(graph, roles, reader, generator, adapters, slack, discord))
             first_to_end.append(tasks.create_task(_serve_page(server, listener, stop)))
         graph.report(f"Frontdesk is ready: {_where(graph, listener, roles)}")
         await stop.wait()
@@ -181,7 +185,7 @@ def _server(app: FastAPI) -> uvicorn.Server:
 def _web(
     graph: Frontdesk,
     roles: frozenset[str],
-    retriever: SnapshotRetriever,
+    reader: Reader,
     generator: Generator,
     adapters: dict[str, ChatAdapter],
     slack: SlackParts | None,
@@ -193,8 +197,8 @@ def _web(
         page = Surroundings(
             line=Line(graph.dispatch, graph.inbox, web),
             conversation_log=graph.conversation_log,
-            passage=retriever.passage,
-            suggestions=retriever.titles,
+            passage=reader.passage,
+            suggestions=reader.titles,
             model=lambda: generator.version,
         )
     takes_slack = slack is not None and "slack" in roles
@@ -204,7 +208,7 @@ def _web(
     async def health() -> dict[str, str]:
         problems = {
             "database": await _database_problem(graph),
-            "index": await _index_problem(retriever),
+            "index": await _index_problem(reader),
             "model": _model_problem(generator),
             "slack": slack.problem if takes_slack and slack else "",
             "discord": discord.gateway.problem if discord and "discord" in roles else "",
@@ -225,9 +229,9 @@ async def _database_problem(graph: Frontdesk) -> str:
     return ""
 
 
-async def _index_problem(retriever: SnapshotRetriever) -> str:
+async def _index_problem(reader: Reader) -> str:
     try:
-        await retriever.manifest()
+        await reader.manifest()
     except FrontdeskError as error:
         return str(error)
     return ""
