@@ -46,7 +46,7 @@ from core.storage.version_log import SqlVersionLog
 from retrieval import documents, ingest, snapshot
 from retrieval.embedding import SentenceEmbedder
 from retrieval.person_request import PhrasePersonDetector
-from retrieval.retriever import SnapshotRetriever
+from retrieval.retriever import SnapshotReader, SnapshotRetriever
 
 SAMPLE = "sample"
 DEFAULT = "default"
@@ -111,6 +111,10 @@ class Frontdesk:
         """A retriever on the served snapshot of `knowledge`, with the embedder that snapshot was built with."""
         folder = self.settings.snapshots / knowledge
         return SnapshotRetriever(self.knowledge_store, folder, knowledge, self._embedder_of)
+
+    def reader(self, knowledge: str) -> SnapshotReader:
+        """The passages of the served snapshot of `knowledge`, without an embedder."""
+        return SnapshotReader(self.knowledge_store, self.settings.snapshots / knowledge, knowledge)
 
     def person_detector(self, embedder: Embedder) -> PersonDetector:
         """What recognises a customer who wants a person."""
@@ -189,16 +193,18 @@ class Frontdesk:
     def _finished(self) -> Bell:
         return Bell()
 
-    async def served_knowledge(self, wanted: str | None = None) -> str:
-        """Return the knowledge base to serve: the wanted or configured one, or the sample on a machine that has none yet.
+    async def served_knowledge(self, wanted: str | None = None, *, publishes: bool = True) -> str:
+        """Return the knowledge base to serve: the wanted or configured one, or the sample where there is none yet.
 
+        The sample is published by whoever `publishes`; a process without an embedder leaves that to the others.
         Raises `SnapshotError` when a named one is not published.
         """
         name = wanted or self.settings.knowledge
         if await self.knowledge_store.active(name) is not None:
             return name
         if wanted is None and name == DEFAULT and not set(await self.knowledge_store.names()) - {SAMPLE}:
-            await self.publish_sample()
+            if publishes:
+                await self.publish_sample()
             return SAMPLE
         raise SnapshotError(f"Knowledge {name!r} is not published. Run: frontdesk knowledge publish --knowledge {name}")
 

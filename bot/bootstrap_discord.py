@@ -28,7 +28,7 @@ from core.storage.slots import SqlSlots
 from core.storage.turn_book import SqlTurnBook
 from core.storage.vault import SqlVault
 from core.vault import Vault
-from retrieval.retriever import SnapshotRetriever
+from retrieval.retriever import Reader
 
 if TYPE_CHECKING:
     from bot.discord.parts import DiscordParts
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def discord_of(
-    graph: Frontdesk, retriever: SnapshotRetriever, ready_seconds: float = 2.0, seconds_apart: float = 5.0
+    graph: Frontdesk, reader: Reader, ready_seconds: float = 2.0, seconds_apart: float = 5.0
 ) -> AsyncIterator[DiscordParts]:
     """Give everything of Discord that a process may need, on one pool of connections.
 
@@ -50,7 +50,7 @@ async def discord_of(
     from bot.discord.private import answer_privately
 
     async def texts(passage_ids: tuple[str, ...]) -> tuple[str, ...]:
-        found = [await retriever.passage(passage_id) for passage_id in passage_ids]
+        found = [await reader.passage(passage_id) for passage_id in passage_ids]
         return tuple(passage.text for passage in found if passage)
 
     asked, database = graph.settings.discord, graph.database
@@ -64,7 +64,7 @@ async def discord_of(
 
         kept = SqlPositions(database), SqlSlots(database)
         parts = assemble(client, asked, stores, graph.dispatch, door, *kept, privately, seconds_apart)
-        _offer(graph, parts, vault, retriever)
+        _offer(graph, parts, vault, reader)
         try:
             yield parts
         finally:
@@ -72,7 +72,7 @@ async def discord_of(
             await parts.tags.aclose()
 
 
-def _offer(graph: Frontdesk, parts: DiscordParts, vault: Vault, retriever: SnapshotRetriever) -> None:
+def _offer(graph: Frontdesk, parts: DiscordParts, vault: Vault, reader: Reader) -> None:
     """Put buttons, windows and commands on the client of `parts`; Discord is told of the commands where the gateway is listened to."""
     from bot.discord.buttons import Buttons
     from bot.discord.interactions import PLATFORM
@@ -84,7 +84,7 @@ def _offer(graph: Frontdesk, parts: DiscordParts, vault: Vault, retriever: Snaps
     audit, channels, turns = graph.audit_log, SqlChannels(database), SqlTurnBook(database)
     feedback, drafts, corrections = SqlFeedbackLog(database), SqlDrafts(database), SqlCorrectionStore(database)
     actions = Actions(graph.dispatch.accept, turns, feedback, drafts, graph.conversation_log, audit, corrections)
-    desk: DiscordDesk = Desk(graph.dispatch, actions, turns, parts.people, vault, retriever.passage)
+    desk: DiscordDesk = Desk(graph.dispatch, actions, turns, parts.people, vault, reader.passage)
 
     def commands(rules: Mapping[str, Rule]) -> Commands:
         places = {PLATFORM} if asked.staff_channel else set()

@@ -37,15 +37,15 @@ from core.storage.previews import SqlPreviews
 from core.storage.turn_book import SqlTurnBook
 from core.storage.vault import SqlVault
 from core.vault import Vault
-from retrieval.retriever import SnapshotRetriever
+from retrieval.retriever import Reader
 
 
 @asynccontextmanager
-async def slack_of(graph: Frontdesk, retriever: SnapshotRetriever) -> AsyncIterator[SlackParts]:
+async def slack_of(graph: Frontdesk, reader: Reader) -> AsyncIterator[SlackParts]:
     """Give everything of Slack that a process may need, on one pool of connections."""
 
     async def texts(passage_ids: tuple[str, ...]) -> tuple[str, ...]:
-        found = [await retriever.passage(passage_id) for passage_id in passage_ids]
+        found = [await reader.passage(passage_id) for passage_id in passage_ids]
         return tuple(passage.text for passage in found if passage)
 
     asked, database = graph.settings.slack, graph.database
@@ -58,7 +58,7 @@ async def slack_of(graph: Frontdesk, retriever: SnapshotRetriever) -> AsyncItera
         workspaces = many or OneWorkspace(asked.bot_token, asked.api_url, session)
         await workspaces.check()
         adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, asked.staff_channel, asked.home_workspace)
-        service = _service(graph, workspaces, adapter, turns, vault, retriever)
+        service = _service(graph, workspaces, adapter, turns, vault, reader)
         try:
             yield SlackParts(asked, adapter, service, pages)
         finally:
@@ -67,7 +67,7 @@ async def slack_of(graph: Frontdesk, retriever: SnapshotRetriever) -> AsyncItera
 
 
 def _service(
-    graph: Frontdesk, workspaces: Workspaces, adapter: SlackAdapter, turns: SqlTurnBook, vault: Vault, retriever: SnapshotRetriever
+    graph: Frontdesk, workspaces: Workspaces, adapter: SlackAdapter, turns: SqlTurnBook, vault: Vault, reader: Reader
 ) -> SlackService:
     database, audit, privacy = graph.database, graph.audit_log, graph.privacy_desk
     asked = graph.settings.slack
@@ -80,7 +80,7 @@ def _service(
         drafts = {PLATFORM} if asked.staff_channel else set()
         return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, control_of(graph), drafts)
 
-    desk = Desk(graph.dispatch, actions, turns, people, vault, retriever.passage)
+    desk = Desk(graph.dispatch, actions, turns, people, vault, reader.passage)
     door = Door(graph.dispatch, channels, log, Mode(asked.mode))
     return SlackService(
         workspaces,
@@ -89,5 +89,5 @@ def _service(
         Buttons(desk),
         Windows(desk),
         Slash(desk, vault, privacy, commands),
-        Home(graph.dispatch.accept, turns, privacy, retriever.titles, graph.settings.retention_days),
+        Home(graph.dispatch.accept, turns, privacy, reader.titles, graph.settings.retention_days),
     )

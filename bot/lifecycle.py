@@ -24,7 +24,7 @@ from bot.slack.parts import SlackParts
 from bot.web.app import Surroundings, build
 from core.errors import FrontdeskError, SettingsError, StorageError
 from core.ports import ChatAdapter, Generator
-from retrieval.retriever import SnapshotRetriever
+from retrieval.retriever import Reader
 
 if TYPE_CHECKING:
     from bot.discord.parts import DiscordParts
@@ -38,8 +38,10 @@ DRAIN_SECONDS = 25  # the ten and the fifteen of the worker's own `Terms.drain`
 ROLES = frozenset({"web", "worker", "slack", "discord"})
 
 
-async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
+async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: bool = False) -> None:
     """Run the parts named by `roles` until SIGTERM or SIGINT, then end in order.
+
+    `with_port` serves health and metrics even where no part listens: what runs containers asks for them.
 
     The page and the platforms take nothing new; while open calls wait the worker goes on for `ANSWER_SECONDS`, then it claims no more and
     finishes what it writes, all within `DRAIN_SECONDS`; then the courier delivers what is ready, and the rest stops. A part that
@@ -47,22 +49,24 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
     """
     stop = _stop_at_signals()
     with_slack, with_discord = _serves_slack(graph, roles), _serves_discord(graph, roles)
-    listener = _listen(graph.settings.host, graph.settings.port) if _needs_port(graph, roles) else None
-    retriever = graph.retriever(await graph.served_knowledge())
+    listener = _listen(graph.settings.host, graph.settings.port) if with_port or _needs_port(graph, roles) else None
+    knowledge = await graph.served_knowledge(publishes="worker" in roles)
+    retriever = graph.retriever(knowledge) if "worker" in roles else None
+    reader = retriever or graph.reader(knowledge)
     async with AsyncExitStack() as stack:
-        slack = await stack.enter_async_context(slack_of(graph, retriever)) if with_slack else None
+        slack = await stack.enter_async_context(slack_of(graph, reader)) if with_slack else None
         adapters: dict[str, ChatAdapter] = {"web": LiveAdapter("web")} if "web" in roles else {}
         adapters |= {"slack": slack.adapter} if slack else {}
-        discord = await stack.enter_async_context(discord_of(graph, retriever)) if with_discord else None
+        discord = await stack.enter_async_context(discord_of(graph, reader)) if with_discord else None
         adapters |= {"discord": discord.adapter} if discord else {}
-        models = await models_of(graph) if "worker" in roles else None
+        models = await models_of(graph) if retriever else None
         generator = await stack.enter_async_context(_closing(models.generator if models else graph.quoting))
         if models:
             await models.follower.start()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        background = [tasks.create_task(retriever.watch(FOLLOW_SECONDS, _report_stale))]
+        background = [tasks.create_task(reader.watch(FOLLOW_SECONDS, _report_stale))]
         first_to_end = []
-        if models:
+        if retriever and models:
             # The page is up while the model is loaded; until then, and if it cannot be, answers quote passages.
             background += [tasks.create_task(models.follower.run()), tasks.create_task(models.guard.run())]
             engine = await graph.engine(retriever, generator)
@@ -77,7 +81,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES) -> None:
         if discord and "discord" in roles:
             first_to_end.append(tasks.create_task(discord.gateway.run()))
         if listener is not None:
-            server = _server(_web(graph, roles, retriever, generator, adapters, slack, discord))
+            server = _server(_web(graph, roles, reader, generator, adapters, slack, discord))
             first_to_end.append(tasks.create_task(_serve_page(server, listener, stop)))
         graph.report(f"Frontdesk is ready: {_where(graph, listener, roles)}")
         await stop.wait()
@@ -187,7 +191,7 @@ def _server(app: FastAPI) -> uvicorn.Server:
 def _web(
     graph: Frontdesk,
     roles: frozenset[str],
-    retriever: SnapshotRetriever,
+    reader: Reader,
     generator: Generator,
     adapters: dict[str, ChatAdapter],
     slack: SlackParts | None,
@@ -199,8 +203,8 @@ def _web(
         page = Surroundings(
             line=Line(graph.dispatch, graph.inbox, web),
             conversation_log=graph.conversation_log,
-            passage=retriever.passage,
-            suggestions=retriever.titles,
+            passage=reader.passage,
+            suggestions=reader.titles,
             model=lambda: generator.version,
         )
     takes_slack = slack is not None and "slack" in roles
@@ -210,7 +214,7 @@ def _web(
     async def health() -> dict[str, str]:
         problems = {
             "database": await _database_problem(graph),
-            "index": await _index_problem(retriever),
+            "index": await _index_problem(reader),
             "model": _model_problem(generator),
             "slack": slack.problem if takes_slack and slack else "",
             "discord": discord.gateway.problem if discord and "discord" in roles else "",
@@ -231,9 +235,9 @@ async def _database_problem(graph: Frontdesk) -> str:
     return ""
 
 
-async def _index_problem(retriever: SnapshotRetriever) -> str:
+async def _index_problem(reader: Reader) -> str:
     try:
-        await retriever.manifest()
+        await reader.manifest()
     except FrontdeskError as error:
         return str(error)
     return ""

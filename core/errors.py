@@ -6,6 +6,7 @@ FrontdeskError
 │   └── SnapshotError    a published snapshot is missing, damaged or does not fit its embedder
 ├── ModelError           a model cannot be found, verified, converted or run
 ├── StorageError         the database is missing, too old or out of reach
+│   └── OutOfReachError  it does not answer, and may yet
 ├── VaultError           a secret cannot be sealed or opened
 ├── LeaseLostError       somebody else has taken over; what was done under the lease must be thrown away
 └── DeliveryError        a platform did not take a message
@@ -37,6 +38,10 @@ class ModelError(FrontdeskError):
 
 class StorageError(FrontdeskError):
     """The database is missing, too old or out of reach."""
+
+
+class OutOfReachError(StorageError):
+    """The database does not answer; it may when it has started."""
 
 
 class VaultError(FrontdeskError):

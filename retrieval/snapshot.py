@@ -45,11 +45,17 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """An opened snapshot."""
+class Contents:
+    """What a snapshot says, without what it is found by: enough to show sources, and needs neither FAISS nor an embedder."""
 
     manifest: Manifest
     passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(Contents):
+    """An opened snapshot."""
+
     index: FaissIndex
     ranker: Ranker
 
@@ -86,14 +92,20 @@ def load(path: Path) -> Snapshot:
     manifest = read_manifest(path)
     for name, expected in manifest.files.items():
         _verify(path / name, expected)
-    with (path / _PASSAGES).open(encoding="utf-8") as lines:
-        passages = tuple(_passage(line) for line in lines)
+    passages = _passages(path)
     index = FaissIndex.load(path / _VECTORS)
     owner_of = owners(passages)
     if not (manifest.rows == index.rows == len(owner_of)) or manifest.dimension != index.dimension:
         raise SnapshotError(f"{path}: the index does not fit the passages. Publish again: frontdesk knowledge publish")
     lexical = LexicalIndex.load(path / _WORDS, index.rows)
     return Snapshot(manifest, passages, index, Ranker(index, lexical, owner_of, manifest.calibration.kernel_width))
+
+
+def contents(path: Path) -> Contents:
+    """Read manifest and passages. Raises `SnapshotError` when one is missing or damaged."""
+    manifest = read_manifest(path)
+    _verify(path / _PASSAGES, manifest.files[_PASSAGES])
+    return Contents(manifest, _passages(path))
 
 
 def is_sound(path: Path) -> bool:
@@ -129,6 +141,11 @@ def vectors_of(snapshot: Snapshot, texts: Sequence[str]) -> tuple[list[int], Vec
 
 def _line(passage: Passage) -> str:
     return json.dumps(asdict(passage), ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _passages(path: Path) -> tuple[Passage, ...]:
+    with (path / _PASSAGES).open(encoding="utf-8") as lines:
+        return tuple(_passage(line) for line in lines)
 
 
 def _passage(line: str) -> Passage:

@@ -181,8 +181,10 @@ def _load(weights: Weights, device: str) -> tuple[Host, PreTrainedTokenizerBase]
 
 def best_device() -> str:
     """Return `cuda`, `mps` or `cpu`, whichever is there first."""
-    import torch
-
+    try:
+        import torch
+    except ImportError:  # a process without a worker may be installed without the extra `local`
+        return "cpu"
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

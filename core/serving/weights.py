@@ -159,9 +159,12 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 
 def _downloaded(model_id: str, model_dir: Path, report: Callable[[str], None]) -> Path:
-    from httpx import HTTPError
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    try:
+        from httpx import HTTPError
+        from huggingface_hub import HfApi, snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise ModelError(f"{model_id} needs libraries that are not installed. Run: pip install 'frontdesk[local]'") from error
 
     folder = _hub_folder(model_id, model_dir)
     if folder.is_dir():

@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 import migrations
-from core.errors import StorageError
+from core.errors import OutOfReachError, StorageError
 
 _SQLITE_PRAGMAS = (
     "PRAGMA busy_timeout=30000",  # other processes: four of them under a kill test kept one waiting for more than 5 s
@@ -33,6 +33,7 @@ _UPGRADE_LOCK = 5_203_817  # any number that nothing else locks
 
 
 _POSTGRESQL_PATIENCE = {"timeout": 10, "command_timeout": 60}  # seconds; a connection that is half open must not hold a worker
+_NOT_YET = {"57P03", "53300"}  # PostgreSQL that starts up or recovers, or has no connection free
 _POSTGRESQL_WRITERS = 12  # of the pool's 15 connections: reads must not wait behind writes
 
 
@@ -116,9 +117,13 @@ class Database:
         try:
             return await self.engine.connect()
         except (TimeoutError, OSError) as error:
-            raise StorageError(
+            raise OutOfReachError(
                 f"The database does not answer ({error.__class__.__name__}). Check database_url and that it runs."
             ) from error
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) in _NOT_YET:
+                raise OutOfReachError(f"The database does not answer yet: {error.orig}") from error
+            raise
         except TypeError as error:
             raise StorageError(f"database_url has an option that the driver does not know: {error}") from error
 

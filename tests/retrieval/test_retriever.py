@@ -13,7 +13,7 @@ import pytest
 from core.errors import FrontdeskError, ModelError, SnapshotError
 from core.ports import Embedder
 from core.storage.memory import MemoryKnowledgeStore
-from retrieval.retriever import SnapshotRetriever
+from retrieval.retriever import SnapshotReader, SnapshotRetriever
 from tests.retrieval.simple import KNOWLEDGE, TOPICS, WordEmbedder, faq, fill, filled_store, publish
 
 PASSAGES = tuple(map(faq, TOPICS))
@@ -221,3 +221,29 @@ async def test_the_real_embedder_finds_an_answer_that_shares_no_word_with_the_qu
     serving = retriever(store, tmp_path, lambda version: embedder)
     assert await best(serving, "Can I get my money back?") == "id-refund"
     assert await best(serving, "when will my parcel arrive") == "id-delivery"
+
+
+async def test_a_reader_shows_the_passages_of_the_active_snapshot_without_vectors_words_or_an_embedder(tmp_path: Path) -> None:
+    store = await filled_store()
+    first = await publish(store, tmp_path, WordEmbedder())
+    for part in ("vectors.faiss", "words"):
+        (tmp_path / first.version / part).rename(tmp_path / part)
+    reader = SnapshotReader(store, tmp_path, KNOWLEDGE)
+    assert await reader.manifest() == first
+    assert await reader.passage("id-refund") == faq("refund")
+    assert len(await reader.titles(3)) == 3
+    for part in ("vectors.faiss", "words"):
+        (tmp_path / part).rename(tmp_path / first.version / part)
+    await fill(store, (faq("zebra"),))
+    second = await publish(store, tmp_path, WordEmbedder())
+    assert await reader.refresh()
+    assert (await reader.manifest(), await reader.passage("id-refund")) == (second, None)
+
+
+async def test_a_reader_refuses_passages_that_are_damaged(tmp_path: Path) -> None:
+    store = await filled_store()
+    manifest = await publish(store, tmp_path, WordEmbedder())
+    with (tmp_path / manifest.version / "passages.jsonl").open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(SnapshotError, match="damaged"):
+        await SnapshotReader(store, tmp_path, KNOWLEDGE).manifest()
