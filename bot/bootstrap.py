@@ -28,7 +28,9 @@ from core.knowledge import KnowledgeStore
 from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, Outbox, PersonDetector
 from core.privacy import PrivacyDesk
 from core.quota import Allowance, Budget
+from core.registry import HostBoard, ModelRegistry, VersionLog
 from core.serving import weights
+from core.serving.artifacts import Artifacts
 from core.serving.extractive import ExtractiveGenerator
 from core.serving.local import LocalGenerator, best_device
 from core.serving.resilient import ResilientGenerator
@@ -36,11 +38,14 @@ from core.staff.retention import Retention
 from core.storage.audit import SqlAuditLog
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
+from core.storage.host_board import SqlHostBoard
 from core.storage.inbox import SqlInbox
 from core.storage.knowledge_store import SqlKnowledgeStore
+from core.storage.model_registry import SqlModelRegistry
 from core.storage.outbox import SqlOutbox
 from core.storage.privacy import SqlPrivacyDesk
 from core.storage.quota import SqlBudget
+from core.storage.version_log import SqlVersionLog
 from retrieval import documents, ingest, snapshot
 from retrieval.embedding import SentenceEmbedder
 from retrieval.person_request import PhrasePersonDetector
@@ -80,6 +85,26 @@ class Frontdesk:
     def privacy_desk(self) -> PrivacyDesk:
         """What is kept of one person."""
         return SqlPrivacyDesk(self.database)
+
+    @cached_property
+    def model_registry(self) -> ModelRegistry:
+        """Versions of models, and which of them serve."""
+        return SqlModelRegistry(self.database)
+
+    @cached_property
+    def host_board(self) -> HostBoard:
+        """What each process serves."""
+        return SqlHostBoard(self.database)
+
+    @cached_property
+    def version_log(self) -> VersionLog:
+        """What became of the answers of each version."""
+        return SqlVersionLog(self.database)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """Imported models on this machine."""
+        return Artifacts(self.settings.artifacts, self.settings.model_dir, self.report)
 
     @cached_property
     def metrics(self) -> Metrics:
