@@ -30,6 +30,7 @@ from core.privacy import PrivacyDesk
 from core.quota import Allowance, Budget
 from core.registry import HostBoard, ModelRegistry, VersionLog
 from core.serving import weights
+from core.serving.artifacts import Artifacts
 from core.serving.extractive import ExtractiveGenerator
 from core.staff.retention import Retention
 from core.storage.audit import SqlAuditLog
@@ -96,6 +97,26 @@ class Frontdesk:
     def privacy_desk(self) -> PrivacyDesk:
         """What is kept of one person."""
         return SqlPrivacyDesk(self.database)
+
+    @cached_property
+    def model_registry(self) -> ModelRegistry:
+        """Versions of models, and which of them serve."""
+        return SqlModelRegistry(self.database)
+
+    @cached_property
+    def host_board(self) -> HostBoard:
+        """What each process serves."""
+        return SqlHostBoard(self.database)
+
+    @cached_property
+    def version_log(self) -> VersionLog:
+        """What became of the answers of each version."""
+        return SqlVersionLog(self.database)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """Imported models on this machine."""
+        return Artifacts(self.settings.artifacts, self.settings.model_dir, self.report)
 
     @cached_property
     def metrics(self) -> Metrics:

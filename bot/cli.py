@@ -16,6 +16,7 @@ _COMMANDS = {
     "chat": ("bot.commands.chat", "Chat in the terminal with the same engine."),
     "ask": ("bot.commands.ask", "Ask one question and print the answer."),
     "knowledge": ("bot.commands.knowledge", "Import, publish, search and roll back knowledge."),
+    "models": ("bot.commands.models", "Import models, and see which there are."),
     "evaluate": ("bot.commands.evaluate", "Measure on a labelled file."),
     "privacy": ("bot.commands.privacy", "Show or erase what is kept of one customer."),
     "slack": ("bot.commands.slack", "Set the bot up in Slack."),

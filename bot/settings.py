@@ -145,6 +145,11 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / 'frontdesk.db'}"
 
     @property
+    def artifacts(self) -> Path:
+        """Folder of the imported models."""
+        return self.data_dir / "models"
+
+    @property
     def snapshots(self) -> Path:
         """Folder of the published snapshots."""
         return self.data_dir / "knowledge"
