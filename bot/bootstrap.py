@@ -74,21 +74,6 @@ class Frontdesk:
         return SqlConversationLog(self.database)
 
     @cached_property
-    def model_registry(self) -> ModelRegistry:
-        """Versions of models, and which of them serve."""
-        return SqlModelRegistry(self.database)
-
-    @cached_property
-    def host_board(self) -> HostBoard:
-        """What each process serves."""
-        return SqlHostBoard(self.database)
-
-    @cached_property
-    def version_log(self) -> VersionLog:
-        """What became of the answers of each version."""
-        return SqlVersionLog(self.database)
-
-    @cached_property
     def audit_log(self) -> AuditLog:
         """Who did what."""
         return SqlAuditLog(self.database)

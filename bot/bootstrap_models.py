@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,12 +15,14 @@ from bot.bootstrap import Frontdesk
 from core import prompting
 from core.dialogue.grounding import ground
 from core.domain import Generation, Prompt
+from core.errors import ModelError
 from core.ports import Generator
-from core.registry import EXTRACTIVE, REMOTE, Alias, Kind, ModelVersion, Step, VersionRecord
+from core.registry import EXTRACTIVE, Alias, Kind, ModelVersion, Step, VersionRecord
 from core.serving import weights
 from core.serving.canary import Canary
 from core.serving.follower import Follower
 from core.serving.guard import Guard
+from core.serving.inspection import inspect
 from core.serving.loader import Loader
 from core.serving.local import LocalGenerator, best_device
 from core.serving.probe import Golden, probe, read
@@ -29,6 +33,7 @@ from core.storage.drafts import SqlDrafts
 
 SETTINGS = "settings"  # the actor of what serves because a setting says so
 AUTO = "auto"
+_MOST_MOVES = 1000  # of the history; a setting that was followed longer ago is followed again
 
 
 @dataclass(frozen=True)
@@ -99,31 +104,47 @@ def _loader(graph: Frontdesk) -> Loader:
     def local(found: weights.Weights, version: str, adapter: Path | None) -> Generator:
         return LocalGenerator(found, settings.device)
 
-    return Loader(settings.model_dir, graph.report, graph.artifacts.verify, local, graph.remote)
+    return Loader(graph.artifacts, local, graph.remote)
 
 
 async def _follow_settings(graph: Frontdesk) -> None:
     """Promote what a setting names when it names another model than the last time; what admins promote since then wins."""
-    registry, asked = graph.model_registry, {Alias.CHAMPION: graph.settings.model, Alias.FALLBACK: graph.settings.fallback_model}
+    asked = {Alias.CHAMPION: graph.settings.model, Alias.FALLBACK: graph.settings.fallback_model}
     for alias, model in asked.items():
-        current = await registry.current(Kind.GENERATOR, alias)
-        if not model or (model == AUTO and current is not None and current.model_id):
+        current = await graph.model_registry.current(Kind.GENERATOR, alias)
+        serves = current is not None and bool(current.model_id)
+        if not model or (model == AUTO and serves):
             continue
-        version = await configured(graph, model)
-        mine = next((move for move in await registry.history(Kind.GENERATOR, alias, 1000) if move.actor == SETTINGS), None)
-        if mine is None or mine.model_id != version.model_id or current is None or not current.model_id:
-            await registry.register(version)
+        location = await asyncio.to_thread(chosen_model, graph) if model == AUTO else model
+        model_id = await _registered(graph, location)
+        moves = await graph.model_registry.history(Kind.GENERATOR, alias, _MOST_MOVES)
+        mine = next((move.model_id for move in moves if move.actor == SETTINGS), None)
+        if mine != model_id or not serves:
             after = current.assignment_id if current else 0
-            await registry.assign(Kind.GENERATOR, alias, version.model_id, Step.PROMOTE, SETTINGS, after=after)
+            await graph.model_registry.assign(Kind.GENERATOR, alias, model_id, Step.PROMOTE, SETTINGS, after=after)
 
 
-async def configured(graph: Frontdesk, model: str) -> ModelVersion:
-    """Return the version that a setting names. Raises `ModelError` when it cannot be had."""
-    location = chosen_model(graph) if model == AUTO else model
-    if location == EXTRACTIVE or location.startswith(REMOTE):
-        return ModelVersion(location, Kind.GENERATOR, location, created_by=SETTINGS)
+async def _registered(graph: Frontdesk, location: str) -> str:
+    """Return the id of the version that a setting names, registered if it was not. Raises `ModelError` when it cannot be had."""
+    registry, is_folder = graph.model_registry, Path(location).expanduser().is_dir()
+    if not is_folder:
+        known = next((one.model_id for one in await registry.versions(Kind.GENERATOR) if one.location == location and not one.base), None)
+        if known:
+            return known  # its files are checked when it is loaded
+    version = await asyncio.to_thread(_taken, graph, location, is_folder)
+    with suppress(ModelError):  # not yet known
+        return (await registry.version(version.model_id)).model_id
+    await registry.register(version)
+    return version.model_id
+
+
+def _taken(graph: Frontdesk, location: str, is_folder: bool) -> ModelVersion:
+    if location == EXTRACTIVE:
+        return ModelVersion(EXTRACTIVE, Kind.GENERATOR, EXTRACTIVE, created_by=SETTINGS)
+    if not is_folder:
+        return graph.artifacts.take(location, actor=SETTINGS)
     found = weights.resolve(location, graph.settings.model_dir, graph.report)
-    return ModelVersion(found.version, Kind.GENERATOR, location, created_by=SETTINGS)
+    return ModelVersion(found.version, Kind.GENERATOR, location, files=inspect(found.folder), created_by=SETTINGS)
 
 
 def chosen_model(graph: Frontdesk) -> str:

@@ -87,6 +87,12 @@ class Artifacts:
         self.verify(version)
         return weights.Weights(self.folder(version.location), version.model_id)
 
+    def base(self, version: ModelVersion) -> weights.Weights:
+        """Return the weights that an adapter belongs to; they are shared by all adapters on them."""
+        if version.base.startswith(ARTIFACT):
+            return weights.Weights(self.folder(version.base), version.base.removeprefix(ARTIFACT))
+        return self._found(version.base)
+
     def _keep(self, path: Path, name: str, wanted: Wanted, known: Sequence[ModelVersion]) -> ModelVersion:
         check_name(name, "the name of a model (give another: --name NAME)")
         with self._shelf.copied(path) as copy:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import ModelError
 from core.ports import Generator
-from core.registry import ARTIFACT, EXTRACTIVE, REMOTE, ModelVersion
+from core.registry import EXTRACTIVE, REMOTE, ModelVersion
 from core.serving import weights
+from core.serving.artifacts import Artifacts
 from core.serving.extractive import ExtractiveGenerator
 
 Open = Callable[[weights.Weights, str, Path | None], Generator]
@@ -20,9 +20,7 @@ Open = Callable[[weights.Weights, str, Path | None], Generator]
 class Loader:
     """`ModelLoader` by where a version lies."""
 
-    model_dir: Path
-    report: Callable[[str], None]
-    verified: Callable[[ModelVersion], Path]  # the folder of an imported version, its files being what they were; blocks
+    artifacts: Artifacts
     local: Open  # weights, the version's id, and the folder of an adapter
     remote: Callable[[str, str], Generator]  # the model's name on the servers, and the version's id
 
@@ -35,12 +33,7 @@ class Loader:
         return await asyncio.to_thread(self._local, version)
 
     def _local(self, version: ModelVersion) -> Generator:
-        folder = self.verified(version) if version.location.startswith(ARTIFACT) else None
+        found = self.artifacts.open(version)
         if version.base:
-            if folder is None:
-                raise ModelError(f"{version.model_id} is an adapter and was never imported. See: frontdesk models import --help")
-            return self.local(weights.resolve(version.base, self.model_dir, self.report), version.model_id, folder)
-        found = weights.resolve(str(folder or version.location), self.model_dir, self.report)
-        if folder is None and found.version != version.model_id:
-            raise ModelError(f"{version.location} has changed since it was registered as {version.model_id}. Import it again.")
+            return self.local(self.artifacts.base(version), version.model_id, found.folder)
         return self.local(found, version.model_id, None)
