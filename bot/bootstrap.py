@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import as_file, files
@@ -23,14 +23,18 @@ from core.dialogue import wording
 from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
 from core.domain import Cue, InboundMessage, Limits
-from core.errors import SnapshotError
+from core.errors import SettingsError, SnapshotError
 from core.knowledge import KnowledgeStore
 from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, Outbox, PersonDetector
 from core.privacy import PrivacyDesk
 from core.quota import Allowance, Budget
+from core.registry import REMOTE
 from core.serving import weights
+from core.serving.endpoints import EndpointPool
 from core.serving.extractive import ExtractiveGenerator
 from core.serving.local import LocalGenerator, best_device
+from core.serving.remote import RemoteGenerator
+from core.serving.remote_server import OpenAIServer
 from core.serving.resilient import ResilientGenerator
 from core.staff.retention import Retention
 from core.storage.audit import SqlAuditLog
@@ -114,12 +118,31 @@ class Frontdesk:
             self.report("No language model is at hand: answers quote the best passage. See: frontdesk doctor")
             return self.quoting
         other = self.settings.fallback_model
-        return ResilientGenerator(self._local(model_id), self._local(other) if other else None)  # without one, the engine quotes
+        return ResilientGenerator(self._model(model_id), self._model(other) if other else None)  # without one, the engine quotes
 
     @cached_property
     def model_name(self) -> str:
         """The language model that is configured, by its id."""
         return self._chosen_model() or "none is at hand, answers quote the best passage"
+
+    async def endpoints(self) -> Mapping[str, str]:
+        """What is wrong with each endpoint of the remote models that are configured, empty where nothing is, by model and address."""
+        found: dict[str, str] = {}
+        for model_id in (self.settings.model, self.settings.fallback_model):
+            if model_id.startswith(REMOTE):
+                async with aclosing(self._remote(model_id)) as generator:
+                    found |= {f"{model_id} at {url}": problem for url, problem in (await generator.look()).items()}
+        return found
+
+    def _model(self, model_id: str) -> Generator:
+        return self._remote(model_id) if model_id.startswith(REMOTE) else self._local(model_id)
+
+    def _remote(self, model_id: str) -> RemoteGenerator:
+        """A generator with endpoints of its own: it closes them. Raises `SettingsError`."""
+        name, remote = model_id.removeprefix(REMOTE), self.settings.remote
+        if not name or not remote.addresses:
+            raise SettingsError(f"{model_id!r} needs the name of a model after the colon, and remote.urls: http://HOST:8000/v1")
+        return RemoteGenerator(EndpointPool([OpenAIServer(url, remote.api_key) for url in remote.addresses]), name, model_id)
 
     def _local(self, model_id: str) -> LocalGenerator:
         return LocalGenerator(weights.resolve(model_id, self.settings.model_dir, self.report), self.settings.device)
