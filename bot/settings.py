@@ -6,13 +6,12 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import SettingsError
 from core.presence import Mode
@@ -111,15 +110,20 @@ class Remote(BaseModel, extra="forbid"):
     @property
     def addresses(self) -> tuple[str, ...]:
         """The base URLs, each once."""
-        given = (url.strip().rstrip("/") for url in self.urls.split(","))
-        return tuple(dict.fromkeys(url for url in given if url))
+        return tuple(_addresses(self.urls))
 
-    @model_validator(mode="after")
-    def _are_addresses(self) -> Self:
-        for number, url in enumerate(self.addresses, 1):
+    @field_validator("urls")
+    @classmethod
+    def _are_addresses(cls, urls: str) -> str:
+        for number, url in enumerate(_addresses(urls), 1):
             if problem := _problem_of(url):  # by its number: it may hold a password
-                raise PydanticCustomError("url", f"URL {number} of urls {problem}")
-        return self
+                raise ValueError(f"URL {number} {problem}")
+        return urls
+
+
+def _addresses(urls: str) -> dict[str, None]:
+    given = (url.strip().rstrip("/") for url in urls.split(","))
+    return dict.fromkeys(url for url in given if url)
 
 
 def _problem_of(url: str) -> str:
@@ -175,6 +179,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
         """Environment first, then what `read` took from the files."""
+        # `FRONTDESK_SLACK__BOT_TOKEN_FILE` is for `_add_secret_files` and no setting `slack.bot_token_file`.
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = {name: value for name, value in env_settings.env_vars.items() if not name.lower().endswith("_file")}
         return env_settings, init_settings
 
     @property

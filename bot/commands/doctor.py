@@ -28,7 +28,7 @@ _MOST_SKEW = 2.0  # seconds; NTP keeps hosts within 0.1
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(as_json: bool) -> None:
-    """Check settings, disk, database, clock, dead letters, knowledge, models and their servers, Slack, Discord; exit status 1: fix something.
+    """Check settings, disk, database, clock, dead letters, knowledge, models, servers, Slack, Discord; exit status 1: something is wrong.
 
     \b
     Example:

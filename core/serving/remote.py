@@ -152,23 +152,23 @@ class RemoteGenerator:
     async def _problem(self, server: Server) -> str:
         try:
             known = await server.models()
-            if self._model_name in known:
-                return ""
+        except ServerError:  # `transformers serve` fails at its list where the hub was never used; the trial says what is the matter
+            known = ()
+        if self._model_name in known:
+            return ""
+        try:
             if self._adapter_path:
                 await server.load_adapter(self._model_name, self._adapter_path)
-                return ""
-            return await self._problem_of_trial(server, known)
-        except ServerError as error:
-            return str(error)
-
-    async def _problem_of_trial(self, server: Server, known: tuple[str, ...]) -> str:
-        """Have it write one token: `transformers serve` lists no folders, Ollama takes names without their tag, llama.cpp any name."""
-        try:
-            async with aclosing(server.write(self._model_name, [{"role": "user", "content": "Hello"}], 1)) as pieces:
-                await _next(pieces, self._timing.trial, server)
+            else:
+                await self._try_out(server)
         except ServerError as error:
             return f"{error}{_meant(self._model_name, known)}"
         return ""
+
+    async def _try_out(self, server: Server) -> None:
+        """Have it write one token: `transformers serve` lists no folders, Ollama takes names without their tag, llama.cpp any name."""
+        async with aclosing(server.write(self._model_name, [{"role": "user", "content": "Hello"}], 1)) as pieces:
+            await _next(pieces, self._timing.trial, server)
 
     async def _restore(self, server: Server, error: ServerError) -> None:
         """Load the adapter again after a restart of the server, for the next question."""

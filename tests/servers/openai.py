@@ -23,8 +23,9 @@ MODEL = "support"
 class Fault:
     """What meets one chat completion.
 
-    `status`: refused with it. `break`, `vanish`: the connection is reset (with words out, when the gate opens), or closed as if all were
-    well, after `pieces` words. `hang`: no word more after `pieces`. Others say what is wrong with the stream: `garbage`, `odd`, `html`, `error`, `no_usage`, `abort`, `flood`.
+    `status`: refused with it. `break`: the connection is reset after `pieces` words; with any out, when the gate opens. `vanish`: closed
+    there as if all were well. `hang`: nothing more from there until the gate opens. Others say what is wrong with the stream: `garbage`,
+    `odd`, `error`, from there on; `html`, `no_usage`, `abort`, `flood`.
     """
 
     kind: str

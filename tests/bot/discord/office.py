@@ -14,6 +14,7 @@ from bot.discord.parts import DiscordParts
 from bot.settings import Discord, Settings
 from core.dialogue.engine import Engine
 from core.domain import Passage
+from core.ports import Generator
 from core.serving.extractive import ExtractiveGenerator
 from core.storage.database import Database
 from core.storage.tables import turns
@@ -96,17 +97,18 @@ async def office(
     gate: asyncio.Event | None = None,
     articles: dict[str, tuple[Passage, float]] | None = None,
     pieces: tuple[str, str] = Writer.pieces,
+    generator: Generator | None = None,
     is_open: bool = True,
     apart: float = 0.0,
     **more: Any,
 ) -> AsyncIterator[Office]:
     """Serve the local Discord until the block ends, unless it is not open.
 
-    `apart` are the seconds between two sessions of the gateway, `more` are settings of Discord.
+    `generator` stands in for the writer, `apart` are the seconds between two sessions of the gateway, `more` are settings of Discord.
     """
     settings = Settings(discord=Discord(**{"bot_token": server.token, "message_content": True, **more}))
     graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(articles or dict(ARTICLES)), Writer(gate, pieces)
-    engine = Engine(shelf, AsksForPerson(), writer, ExtractiveGenerator())  # type: ignore[arg-type]
+    engine = Engine(shelf, AsksForPerson(), generator or writer, ExtractiveGenerator())  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         stack.enter_context(pointed_at(server))
         parts = await stack.enter_async_context(discord_of(graph, shelf, 0.05, apart))  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from bot.slack.parts import SlackParts
 from bot.web.app import build
 from core.dialogue.engine import Engine
 from core.domain import Passage
+from core.ports import Generator
 from core.serving.extractive import ExtractiveGenerator
 from core.storage.audit import SqlAuditLog
 from core.storage.database import Database
@@ -92,12 +93,13 @@ async def office(
     gate: asyncio.Event | None = None,
     articles: dict[str, tuple[Passage, float]] | None = None,
     pieces: tuple[str, str] = Writer.pieces,
+    generator: Generator | None = None,
     **more: str,
 ) -> AsyncIterator[Office]:
-    """Serve the local Slack until the block ends; `more` are settings of Slack."""
+    """Serve the local Slack until the block ends; `generator` stands in for the writer, `more` are settings of Slack."""
     settings = Settings(slack=slack_settings(server, **more))
     graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(articles or dict(ARTICLES)), Writer(gate, pieces)
-    engine = Engine(shelf, AsksForPerson(), writer, ExtractiveGenerator())  # type: ignore[arg-type]
+    engine = Engine(shelf, AsksForPerson(), generator or writer, ExtractiveGenerator())  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(slack_of(graph, shelf))  # type: ignore[arg-type]
         adapters = {"slack": parts.adapter}

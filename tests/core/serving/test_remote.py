@@ -250,7 +250,7 @@ async def test_a_server_on_which_loading_is_not_switched_on_is_told_with_what_to
 
 async def test_an_adapter_that_the_server_does_not_find_is_told_with_its_path() -> None:
     async with ModelServer(loads_adapters=True) as server, remote(server) as generator:
-        with pytest.raises(ModelError, match="from /nowhere/tone .*No adapter found for /nowhere/tone"):
+        with pytest.raises(ModelError, match=r"from /nowhere/tone .*No adapter found for /nowhere/tone"):
             await generator.ensure_adapter("tone", "/nowhere/tone")
 
 

@@ -1,4 +1,4 @@
-"""Of several servers the one with the fewest requests is asked, one that fails is passed over for the next, and comes back when it is well."""
+"""Of several servers the one with the fewest requests is asked; one that fails is passed over until it is well again."""
 
 from __future__ import annotations
 
