@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,17 +15,20 @@ from bot.bootstrap import Frontdesk
 from core import prompting
 from core.dialogue.grounding import ground
 from core.domain import Generation, Prompt
-from core.errors import ModelError
+from core.errors import ModelError, SettingsError
 from core.ports import Generator
-from core.registry import EXTRACTIVE, Alias, Kind, ModelVersion, Step, VersionRecord
+from core.registry import EXTRACTIVE, REMOTE, Alias, Kind, ModelVersion, Step, VersionRecord
 from core.serving import weights
 from core.serving.canary import Canary
+from core.serving.endpoints import EndpointPool
 from core.serving.follower import Follower
 from core.serving.guard import Guard
 from core.serving.inspection import inspect
 from core.serving.loader import Loader
 from core.serving.local import LocalGenerator, best_device
 from core.serving.probe import Golden, probe, read
+from core.serving.remote import RemoteGenerator
+from core.serving.remote_server import OpenAIServer
 from core.serving.resilient import ResilientGenerator
 from core.serving.switch import ModelSwitch
 from core.staff.model_control import RegistryModelControl
@@ -104,7 +107,27 @@ def _loader(graph: Frontdesk) -> Loader:
     def local(found: weights.Weights, version: str, adapter: Path | None) -> Generator:
         return LocalGenerator(found, settings.device)
 
-    return Loader(graph.artifacts, local, graph.remote)
+    return Loader(graph.artifacts, local, partial(_remote, graph))
+
+
+def _remote(graph: Frontdesk, name: str, version: str) -> RemoteGenerator:
+    """A generator with endpoints of its own: it closes them. Raises `SettingsError`."""
+    asked = graph.settings.remote
+    if not name or not asked.addresses:
+        raise SettingsError(f"{REMOTE}{name} needs the name of a model after the colon, and remote.urls: http://HOST:8000/v1")
+    return RemoteGenerator(EndpointPool([OpenAIServer(url, asked.api_key) for url in asked.addresses]), name, version)
+
+
+async def endpoints(graph: Frontdesk) -> Mapping[str, str]:
+    """What is wrong with each endpoint of the remote models that serve, empty where nothing is, by model and address."""
+    found: dict[str, str] = {}
+    for alias in Alias:
+        move = await graph.model_registry.current(Kind.GENERATOR, alias)
+        location = (await graph.model_registry.version(move.model_id)).location if move and move.model_id else ""
+        if location.startswith(REMOTE):
+            async with aclosing(_remote(graph, location.removeprefix(REMOTE), location)) as generator:
+                found |= {f"{location} at {url}": problem for url, problem in (await generator.look()).items()}
+    return found
 
 
 async def _follow_settings(graph: Frontdesk) -> None:

@@ -7,10 +7,11 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import SettingsError
 from core.presence import Mode
@@ -20,7 +21,7 @@ CONFIG_FILE = "frontdesk.toml"
 _MODES = "|".join(Mode)
 _NOT_SETTINGS = {"FRONTDESK_CONFIG", "FRONTDESK_FAULT"}
 # Never shown, not even when wrong.
-_SECRET = {"database_url", "vault_keys", "discord.bot_token"}
+_SECRET = {"database_url", "vault_keys", "discord.bot_token", "remote.api_key", "remote.urls"}
 _SECRET |= {f"slack.{name}" for name in ("bot_token", "app_token", "signing_secret", "client_secret")}
 _USUAL_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "DISCORD_BOT_TOKEN")
 
@@ -100,6 +101,47 @@ class Discord(BaseModel, extra="forbid"):
     solved_tag: str = Field("solved", description="tag of a forum for posts whose author has what they need")
 
 
+class Remote(BaseModel, extra="forbid"):
+    """Where models on other machines are."""
+
+    urls: str = Field("", description="base URLs of the servers of `remote:NAME`, ending in /v1, by commas: the least busy one is asked")
+    api_key: str = Field("", description="what these servers take as a bearer token, if they want one", pattern="^[!-~]*$")
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The base URLs, each once."""
+        return tuple(_addresses(self.urls))
+
+    @field_validator("urls")
+    @classmethod
+    def _are_addresses(cls, urls: str) -> str:
+        for number, url in enumerate(_addresses(urls), 1):
+            if problem := _problem_of(url):  # by its number: it may hold a password
+                raise ValueError(f"URL {number} {problem}")
+        return urls
+
+
+def _addresses(urls: str) -> dict[str, None]:
+    given = (url.strip().rstrip("/") for url in urls.split(","))
+    return dict.fromkeys(url for url in given if url)
+
+
+def _problem_of(url: str) -> str:
+    """Return what is wrong with the base URL of a server, empty when nothing is."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # reading it checks it
+    except ValueError:
+        return "cannot be read as a URL"
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "must begin with http:// or https:// and a host"
+    if "@" in parts.netloc:
+        return "holds a user name or password: a key belongs in remote.api_key"
+    if parts.query or parts.fragment or not parts.path.endswith("/v1"):
+        return "must end in /v1"
+    return ""
+
+
 class Settings(BaseSettings):
     """Every setting, with its default. Documented in README.md; a test compares."""
 
@@ -115,7 +157,7 @@ class Settings(BaseSettings):
         "sentence-transformers/all-MiniLM-L6-v2",
         description="embedding model: hub id or local folder; used from the next publish on",
     )
-    model: str = Field("auto", description="language model: hub id, local folder, `extractive` for none, or `auto`")
+    model: str = Field("auto", description="language model: hub id, local folder, `remote:NAME`, `extractive` for none, or `auto`")
     fallback_model: str = Field("", description="language model that answers while `model` fails; empty: passages are quoted")
     device: str = Field("auto", description="cpu, cuda, mps or auto", pattern="^(auto|cpu|cuda|mps)$")
     golden_questions: Path | None = Field(None, description="JSONL file of questions that a model must answer before it serves")
@@ -127,6 +169,7 @@ class Settings(BaseSettings):
     log_format: str = Field("auto", description="text, json (one object a line), or auto: text at a terminal", pattern="^(auto|text|json)$")
     policy: Policy = Field(default_factory=Policy, description="thresholds of the decision, see below")
     limits: Limits = Field(default_factory=Limits, description="how much may be asked, see below")
+    remote: Remote = Field(default_factory=Remote, description="models on other machines, see below")
     slack: Slack = Field(default_factory=Slack, description="the Slack workspace, see below")
     discord: Discord = Field(default_factory=Discord, description="the Discord application, see below")
 
@@ -137,6 +180,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
         """Environment first, then what `read` took from the files."""
+        # `FRONTDESK_SLACK__BOT_TOKEN_FILE` is for `_add_secret_files` and no setting `slack.bot_token_file`.
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = {name: value for name, value in env_settings.env_vars.items() if not name.lower().endswith("_file")}
         return env_settings, init_settings
 
     @property

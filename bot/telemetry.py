@@ -30,6 +30,9 @@ _NOISY = {
     "slack_sdk",
     "aiohttp",
     "discord",
+    "openai",  # at DEBUG it writes whole prompts
+    "httpx2",
+    "httpcore2",
 }
 
 

@@ -26,6 +26,7 @@ TRESPASSES = {
     "sentence_transformers lives in retrieval.embedding": ("core/serving/local.py", "import sentence_transformers"),
     "faiss lives in retrieval.faiss_index": ("retrieval/ingest.py", "import faiss"),
     "bm25s lives in retrieval.lexical": ("retrieval/ingest.py", "import bm25s"),
+    "openai lives in core.serving.remote_server": ("core/serving/remote.py", "import openai"),
     "prometheus_client lives in bot.metrics": ("bot/dispatch.py", "import prometheus_client"),
     "Slack's libraries live in bot.slack": ("bot/dispatch.py", "import slack_sdk"),
     "Discord's library lives in bot.discord": ("bot/slack/client.py", "import discord"),

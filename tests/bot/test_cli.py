@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -20,6 +21,8 @@ from core.domain import Actor, Address, Decision, InboundMessage, Lineage, Reaso
 from core.storage.database import Database, newest_revision
 from core.storage.inbox import SqlInbox
 from core.storage.outbox import SqlOutbox
+from tests.servers.openai import ModelServer
+from tests.servers.processes import ROOT
 
 FAQ = [
     {"id": "pay", "question": "How can I pay?", "answer": "By card.", "alternatives": ["payment methods", "do you take cards"]},
@@ -173,6 +176,27 @@ def test_doctor_says_what_is_fine_and_what_to_do(monkeypatch: pytest.MonkeyPatch
     (embedder,) = (check for check in json.loads(done.stdout)["checks"] if check["name"] == "embedder")
     assert (done.exit_code, embedder["ok"]) == (1, False)
     assert "local folder" in embedder["detail"]
+
+
+async def doctor(**settings: str) -> dict[str, Any]:
+    """What the doctor finds with more settings, in a process of its own: this one serves what it looks at."""
+    environment = os.environ | {f"FRONTDESK_{name.upper()}": value for name, value in settings.items()} | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "bot", "doctor", "--json"]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    return dict(json.loads(out))
+
+
+async def test_doctor_names_each_server_of_a_remote_model_that_does_not_answer_or_serve_it() -> None:
+    good, other, gone = ModelServer(), ModelServer(models=("supper",)), ModelServer()
+    async with good, other, gone:
+        await gone.stop()
+        urls = [server.url for server in (good, other, gone)]
+        found = await doctor(model="remote:support", remote__urls=",".join(urls))
+    endpoints = [(check["ok"], check["detail"]) for check in found["checks"] if check["name"] == "endpoint"]
+    assert [ok for ok, _ in endpoints] == [True, False, False]
+    assert [url in detail for url, (_, detail) in zip(urls, endpoints, strict=True)] == [True, True, True]
+    assert "did you mean 'supper'?" in endpoints[1][1] and "Is the server running?" in endpoints[2][1]
 
 
 def test_doctor_tells_how_many_messages_and_replies_were_given_up_on_and_where_to_look() -> None:

@@ -68,6 +68,53 @@ def test_a_secret_never_stands_in_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("urls", "addresses"),
+    [
+        ("", ()),
+        ("http://gpu:8000/v1", ("http://gpu:8000/v1",)),
+        (" http://a:8000/v1/ ,https://b.example/llm/v1,, http://a:8000/v1", ("http://a:8000/v1", "https://b.example/llm/v1")),
+        ("http://[::1]:11434/v1", ("http://[::1]:11434/v1",)),
+    ],
+)
+def test_servers_of_remote_models_are_base_urls_each_once(monkeypatch: pytest.MonkeyPatch, urls: str, addresses: tuple[str, ...]) -> None:
+    monkeypatch.setenv("FRONTDESK_REMOTE__URLS", urls)
+    assert settings.read().remote.addresses == addresses
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("gpu:8000/v1", "must begin with http:// or https://"),
+        ("file:///etc/v1", "must begin with http:// or https://"),
+        ("ftp://gpu/v1", "must begin with http:// or https://"),
+        ("http:///v1", "must begin with http:// or https://"),
+        ("http://gpu:8000", "must end in /v1"),
+        ("http://gpu:8000/v1/chat/completions", "must end in /v1"),
+        ("http://gpu/v1?key=hunter2", "must end in /v1"),
+        ("http://ada:hunter2@gpu/v1", "holds a user name or password: a key belongs in remote.api_key"),
+        ("http://gpu:hunter2/v1", "cannot be read"),
+        ("http://[gpu/v1", "cannot be read"),
+    ],
+)
+def test_what_is_no_server_of_remote_models_is_told_without_a_password(monkeypatch: pytest.MonkeyPatch, url: str, told: str) -> None:
+    monkeypatch.setenv("FRONTDESK_REMOTE__URLS", f"http://a/v1,{url}")
+    with pytest.raises(SettingsError, match=r"remote\.urls") as caught:
+        settings.read()
+    assert f"Setting remote.urls: Value error, URL 2 {told}" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_key_of_remote_models_is_read_from_a_file_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key").write_text("sk-4242\n")
+    monkeypatch.setenv("FRONTDESK_REMOTE__API_KEY_FILE", str(tmp_path / "key"))
+    assert settings.read().remote.api_key == "sk-4242"
+    (tmp_path / "key").write_text("two words of ünsecret")
+    with pytest.raises(SettingsError, match=r"remote\.api_key") as caught:
+        settings.read()
+    assert "nsecret" not in str(caught.value)
+
+
 def test_drafts_of_slack_need_a_place_where_staff_see_them() -> None:
     assert "slack.staff_channel" in settings.Slack(mode="draft").problem
     assert settings.Slack(mode="draft", staff_channel="C0STAFF").problem == ""

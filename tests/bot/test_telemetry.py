@@ -160,7 +160,10 @@ async def test_a_failing_statement_does_not_quote_what_a_customer_wrote(database
     assert written_by_a_customer not in logged
 
 
-@pytest.mark.parametrize("library", ["slack_sdk.web.async_client", "slack_sdk.socket", "slack_bolt.frontdesk", "aiohttp.client"])
+@pytest.mark.parametrize(
+    "library",
+    ["slack_sdk.web.async_client", "slack_sdk.socket", "slack_bolt.frontdesk", "aiohttp.client", "openai._base_client", "httpcore2.http11"],
+)
 def test_what_customers_said_in_slack_is_not_in_the_log_even_at_debug(capsys: pytest.CaptureFixture[str], library: str) -> None:
     configure_logging("DEBUG", "json")
     logging.getLogger(library).debug("Received a new message: %s", "canary-words")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,15 @@ from core import prompting
 from core.domain import Exchange, Generation, Limits, Passage, Prompt
 from core.ports import Generator
 from core.serving.canned import CannedGenerator
+from core.serving.endpoints import EndpointPool
 from core.serving.extractive import ExtractiveGenerator
 from core.serving.local import LocalGenerator
+from core.serving.remote import RemoteGenerator
+from core.serving.remote_server import OpenAIServer
 from core.serving.resilient import ResilientGenerator
 from core.serving.weights import resolve
 from tests.core.serving import tiny
+from tests.servers.openai import MODEL, ModelServer
 
 LIMITS = Limits(12)
 
@@ -28,14 +32,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save(tmp_path_factory.mktemp("models") / "tiny")
 
 
-@pytest.fixture(params=["canned", "extractive", "local", "resilient"])
-async def generator(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Generator]:
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as opened:
+        yield opened
+
+
+@pytest.fixture(params=["canned", "extractive", "local", "remote", "resilient"])
+async def generator(request: pytest.FixtureRequest, folder: Path, stack: AsyncExitStack) -> AsyncIterator[Generator]:
     made: Generator
     match request.param:
         case "canned":
             made = CannedGenerator(*["You pay by card. [1]"] * 20)
         case "extractive":
             made = ExtractiveGenerator()
+        case "remote":
+            server = await stack.enter_async_context(ModelServer())
+            made = RemoteGenerator(EndpointPool([OpenAIServer(server.url)]), MODEL, f"remote:{MODEL}")
         case "resilient":
             made = ResilientGenerator(LocalGenerator(resolve(str(folder), folder), "cpu"))
         case _:

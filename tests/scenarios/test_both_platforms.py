@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from core.dialogue import wording
 from core.feedback import FeedbackReason
 from core.presence import Mode
+from core.serving.resilient import ResilientGenerator
 from core.storage.database import Database
 from core.storage.feedback import SqlFeedbackLog
+from tests.core.serving.remote_kit import remote
 from tests.scenarios.surfaces import BOB, OPEN, Opened, Root, Surface
+from tests.servers.openai import Fault, ModelServer
 
 REFUNDS, PARCELS = "how long does a refund take?", "how long does a parcel take?"
 REFUND, PARCEL = "Refunds take 14 days.", "A parcel takes 3 days."
@@ -180,3 +184,28 @@ async def taken_over_and_given_back(chat: Surface, root: Root) -> None:
     await chat.hand_back()
     await chat.until(lambda: len(chat.answers(root)) == before + 1)
     assert "back" in chat.answers(root)[-1]
+
+
+async def test_a_model_on_another_machine_writes_the_answer_and_is_named_in_it(open_surface: Opened) -> None:
+    async with ModelServer(answer="A parcel takes 3 days. [1]") as server, remote(server) as generator:
+        chat = await open_surface(generator=ResilientGenerator(generator))
+        root = await chat.ask(PARCELS)
+        await chat.desk.quiet()
+    (answer,) = chat.said(root)
+    (turn,) = await chat.desk.turns()
+    assert PARCEL in answer and len(server.asked) == 1
+    assert (turn["reason"], turn["lineage"]["model"]) == ("composed", generator.version)
+
+
+async def test_a_machine_that_breaks_off_while_its_answer_is_shown_leaves_one_answer_that_quotes(open_surface: Opened) -> None:
+    server = ModelServer(answer="A parcel takes 3 days. [1] It is green.", always=Fault("break", pieces=7))
+    async with server, remote(server) as generator:
+        chat = await open_surface(generator=ResilientGenerator(generator))
+        root = await chat.ask(PARCELS)
+        await chat.until(lambda: any(PARCEL in said for said in chat.said(root)))  # a preview of what the model has written
+        server.gate.set()
+        await chat.desk.quiet()
+    (answer,) = chat.said(root)
+    (turn,) = await chat.desk.turns()
+    assert PARCEL in answer and "green" not in answer and wording.OR_A_PERSON in answer
+    assert (turn["decision"], turn["reason"], turn["lineage"]["model"]) == ("answer", "quoted", "extractive")

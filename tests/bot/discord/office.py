@@ -106,7 +106,7 @@ async def office(
 ) -> AsyncIterator[Office]:
     """Serve the local Discord until the block ends, unless it is not open; `generator` in place of the writer.
 
-    `apart` are the seconds between two sessions of the gateway, `more` are settings of Discord.
+    `generator` stands in for the writer, `apart` are the seconds between two sessions of the gateway, `more` are settings of Discord.
     """
     settings = Settings(discord=Discord(**{"bot_token": server.token, "message_content": True, **more}), limits=limits)
     graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(articles or dict(ARTICLES)), Writer(gate, pieces)
