@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,14 +27,16 @@ from core.domain import Cue, InboundMessage, Limits
 from core.errors import SnapshotError
 from core.knowledge import KnowledgeStore
 from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, Outbox, PersonDetector
+from core.presence import Channels
 from core.privacy import PrivacyDesk
 from core.quota import Allowance, Budget
-from core.registry import HostBoard, ModelRegistry, VersionLog
+from core.registry import ARTIFACT, Alias, HostBoard, Kind, ModelRegistry, ModelVersion, VersionLog
 from core.serving import weights
 from core.serving.artifacts import Artifacts
 from core.serving.extractive import ExtractiveGenerator
 from core.staff.retention import Retention
 from core.storage.audit import SqlAuditLog
+from core.storage.channels import SqlChannels
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.host_board import SqlHostBoard
@@ -97,6 +100,11 @@ class Frontdesk:
     def version_log(self) -> VersionLog:
         """What became of the answers of each version."""
         return SqlVersionLog(self.database)
+
+    @cached_property
+    def channels(self) -> Channels:
+        """What admins have set for channels."""
+        return SqlChannels(self.database)
 
     @cached_property
     def artifacts(self) -> Artifacts:
@@ -221,10 +229,22 @@ class Frontdesk:
             await self.knowledge_store.replace_source(SAMPLE, "sample", reading.passages(), keep_missing=lambda: False)
         await self.publish(SAMPLE, "system", lambda step, done, total: None)
 
-    async def publish(self, knowledge: str, actor: str, progress: ingest.Progress) -> snapshot.Manifest:
-        """Publish a knowledge base with the configured embedder."""
-        folder = self.settings.snapshots / knowledge
-        return await ingest.publish(self.knowledge_store, folder, knowledge, self.embedder, actor, progress)
+    async def publish(self, knowledge: str, actor: str, progress: ingest.Progress, embedder: Embedder | None = None) -> snapshot.Manifest:
+        """Publish a knowledge base with an embedder, None: the promoted one, or the configured one where none was."""
+        folder, chosen = self.settings.snapshots / knowledge, embedder or await self._publishing_embedder()
+        return await ingest.publish(self.knowledge_store, folder, knowledge, chosen, actor, progress)
+
+    async def _publishing_embedder(self) -> Embedder:
+        promoted = await self.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION)
+        if promoted is None or not promoted.model_id:
+            return self.embedder
+        return await asyncio.to_thread(self.embedder_of_version, await self.model_registry.version(promoted.model_id))
+
+    def embedder_of_version(self, version: ModelVersion) -> Embedder:
+        """The embedder that a registered version is, its files checked. Blocks. Raises `ModelError`."""
+        if not version.location.startswith(ARTIFACT):
+            return self._open_embedder(version.location)
+        return self._embedders.setdefault(version.model_id, SentenceEmbedder(self.artifacts.open(version).folder, version.model_id))
 
     def _open_embedder(self, model_id: str) -> Embedder:
         found = weights.resolve(model_id, self.settings.model_dir, self.report)
@@ -232,6 +252,9 @@ class Frontdesk:
 
     def _embedder_of(self, version: str) -> Embedder:
         """The embedder that a manifest names: the configured one when it is the same, else that other one."""
+        if version not in self._embedders and (self.settings.artifacts / version).is_dir():  # it was imported
+            folder = self.artifacts.folder(f"{ARTIFACT}{version}")
+            return self._embedders.setdefault(version, SentenceEmbedder(folder, version))
         if version not in self._embedders and self.embedder.version != version:
             return self._open_embedder(version.rpartition("@")[0])
         return self._embedders[version]

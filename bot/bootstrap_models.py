@@ -33,9 +33,11 @@ from core.serving.resilient import ResilientGenerator
 from core.serving.switch import ModelSwitch
 from core.staff.model_control import RegistryModelControl
 from core.storage.drafts import SqlDrafts
+from retrieval.ingest import Progress
 
 SETTINGS = "settings"  # the actor of what serves because a setting says so
 AUTO = "auto"
+_QUOTING = ModelVersion(EXTRACTIVE, Kind.GENERATOR, EXTRACTIVE, created_by=SETTINGS)
 _MOST_MOVES = 1000  # of the history; a setting that was followed longer ago is followed again
 
 
@@ -77,6 +79,43 @@ async def models_of(graph: Frontdesk) -> Models:
         announce=partial(announce, graph),
     )
     return Models(canary, follower, Guard(graph.model_registry, graph.version_log))
+
+
+async def tried(graph: Frontdesk, model_id: str) -> str:
+    """Load a version, ask it the golden questions and free it; return how it went. Raises `ModelError`."""
+    generator = await _loader(graph).load(await graph.model_registry.version(model_id))
+    try:
+        await generator.open()
+        return await _probed(generator, read(graph.settings.golden_questions))
+    finally:
+        await generator.aclose()
+
+
+async def promote_embedder(graph: Frontdesk, version: ModelVersion, actor: str, progress: Progress) -> str:
+    """Build an index of every knowledge base with another embedder and serve them all, or none. Raises `FrontdeskError`."""
+    await _note_embedder(graph)
+    before = {name: await graph.knowledge_store.active(name) for name in await graph.knowledge_store.names()}
+    embedder = await asyncio.to_thread(graph.embedder_of_version, version)
+    done: list[str] = []
+    try:
+        for name in before:
+            await graph.publish(name, actor, progress, embedder)
+            done.append(name)
+    except BaseException:
+        for name in done:  # what is served is what was served, in every one of them
+            if served := before[name]:
+                await graph.knowledge_store.activate(name, served, actor)
+        raise
+    await graph.model_registry.assign(Kind.EMBEDDER, Alias.CHAMPION, version.model_id, Step.PROMOTE, actor)
+    return f"{version.model_id} embeds from now on; published: {', '.join(done) or 'nothing'}."
+
+
+async def _note_embedder(graph: Frontdesk) -> None:
+    """Begin the history of embedders with the configured one, so that a rollback leads back to it."""
+    if await graph.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION) is None:
+        first = await asyncio.to_thread(lambda: graph.artifacts.take(graph.settings.embedder, kind=Kind.EMBEDDER, actor=SETTINGS))
+        await graph.model_registry.register(first)
+        await graph.model_registry.assign(Kind.EMBEDDER, Alias.CHAMPION, first.model_id, Step.PROMOTE, SETTINGS, after=0)
 
 
 async def announce(graph: Frontdesk, text: str, key: str) -> None:
@@ -132,6 +171,7 @@ async def endpoints(graph: Frontdesk) -> Mapping[str, str]:
 
 async def _follow_settings(graph: Frontdesk) -> None:
     """Promote what a setting names when it names another model than the last time; what admins promote since then wins."""
+    await graph.model_registry.register(_QUOTING)  # anybody may promote it: no model at all
     asked = {Alias.CHAMPION: graph.settings.model, Alias.FALLBACK: graph.settings.fallback_model}
     for alias, model in asked.items():
         current = await graph.model_registry.current(Kind.GENERATOR, alias)
@@ -149,6 +189,8 @@ async def _follow_settings(graph: Frontdesk) -> None:
 
 async def _registered(graph: Frontdesk, location: str) -> str:
     """Return the id of the version that a setting names, registered if it was not. Raises `ModelError` when it cannot be had."""
+    if location.startswith(REMOTE):
+        await _remote(graph, location.removeprefix(REMOTE), location).aclose()  # what it misses is told before anything is served
     registry, is_folder = graph.model_registry, Path(location).expanduser().is_dir()
     if not is_folder:
         known = next((one.model_id for one in await registry.versions(Kind.GENERATOR) if one.location == location and not one.base), None)
@@ -162,8 +204,6 @@ async def _registered(graph: Frontdesk, location: str) -> str:
 
 
 def _taken(graph: Frontdesk, location: str, is_folder: bool) -> ModelVersion:
-    if location == EXTRACTIVE:
-        return ModelVersion(EXTRACTIVE, Kind.GENERATOR, EXTRACTIVE, created_by=SETTINGS)
     if not is_folder:
         return graph.artifacts.take(location, actor=SETTINGS)
     found = weights.resolve(location, graph.settings.model_dir, graph.report)

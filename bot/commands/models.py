@@ -1,4 +1,4 @@
-"""`frontdesk models`: models are imported, listed and shown."""
+"""`frontdesk models`: models are imported, listed and shown; what changes which serve is in `model_changes`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from bot.bootstrap import Frontdesk
+from bot.commands import model_changes
 from bot.terminal import out, print_json, with_frontdesk
 from core.errors import FrontdeskError
 from core.registry import Alias, Assignment, Kind, ModelVersion
@@ -23,7 +24,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 
 @click.group()
 def command() -> None:
-    """Import models, and see which there are."""
+    """Import models, see which there are, and change which of them serve."""
 
 
 @command.command("import")
@@ -172,3 +173,7 @@ def _size(version: ModelVersion) -> str:
         if version.size >= bound:
             return f"{version.size / bound:.1f} {unit}"
     return f"{version.size} bytes" if version.size else ""
+
+
+for _changes in (model_changes.status, model_changes.promote, model_changes.rollback, model_changes.canary, model_changes.reload):
+    command.add_command(_changes)

@@ -194,7 +194,7 @@ def _on_server(source: str, wanted: Wanted) -> ModelVersion:
         raise ModelError("After remote: comes the name of a model on your server, such as remote:Qwen/Qwen3-4B.")
     if wanted.kind is not Kind.GENERATOR or wanted.base or wanted.name:
         raise ModelError("A model on a server is a generator and keeps its name: leave --kind, --base and --name out.")
-    return ModelVersion(f"{name}@remote", wanted.kind, source, licence=wanted.licence, created_by=wanted.actor).cleaned()
+    return ModelVersion(source, wanted.kind, source, licence=wanted.licence, created_by=wanted.actor).cleaned()
 
 
 def _digits(kind: Kind, base: str, files: Sequence[ModelFile]) -> str:

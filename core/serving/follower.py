@@ -58,7 +58,7 @@ class Follower:
                 continue
             try:
                 switch.put(await self.loader.load(await self.registry.version(move.model_id)))
-            except ModelError as error:
+            except FrontdeskError as error:
                 self._failed(alias, error)
             self._followed[alias].move = move.assignment_id
             self._follow_share(alias, move)

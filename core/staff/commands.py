@@ -181,7 +181,7 @@ class Commands:
             case "rollback":
                 return f"Serve the {order.argument or 'generator'} that served before?"
             case "canary" if order.argument:
-                share, model_id = _canary(order.argument)
+                share, model_id = canary_of(order.argument)
                 who = model_id or "the challenger"
                 if share is None:
                     return "Take the challenger out?"
@@ -197,7 +197,7 @@ class Commands:
             case "rollback":
                 return await self._models.rollback(order.argument or "generator", actor)
             case "canary":
-                share, model_id = _canary(order.argument)
+                share, model_id = canary_of(order.argument)
                 return await (self._models.end_canary(actor) if share is None else self._models.canary(share, model_id, actor))
             case _:
                 return await self._models.reload(actor)
@@ -248,8 +248,8 @@ def _line(name: str, release: Release) -> str:
     return f"{name} {release.version}: {release.passages} passages, {published}{', serving' if release.active else ''}"
 
 
-def _canary(argument: str) -> tuple[int | None, str]:
-    """Return the share in percent, None for `off`, and the version, empty for the challenger that there is."""
+def canary_of(argument: str) -> tuple[int | None, str]:
+    """Return the share in percent, None for `off`, and the version, empty for the challenger that there is. Raises `FrontdeskError`."""
     first, _, model_id = argument.strip().partition(" ")
     if first == "off":
         return None, ""

@@ -11,7 +11,7 @@ from bot.bootstrap_models import generator_of
 from bot.settings import read
 from core import prompting
 from core.domain import Limits, Passage
-from core.errors import ModelError, SettingsError
+from core.errors import FrontdeskError, ModelError
 from tests.core.serving import tiny
 from tests.servers.openai import ANSWER, MODEL, ModelServer
 
@@ -75,5 +75,5 @@ async def test_a_remote_model_without_a_name_or_a_server_is_told(monkeypatch: py
     monkeypatch.setenv("FRONTDESK_MODEL", model)
     monkeypatch.setenv("FRONTDESK_REMOTE__URLS", urls)
     async with frontdesk(read(), lambda line: None) as graph:
-        with pytest.raises(SettingsError, match=r"remote\.urls"):
+        with pytest.raises(FrontdeskError, match=r"remote\.urls|After remote: comes the name"):
             await generator_of(graph)
