@@ -19,7 +19,15 @@ err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 
 T = TypeVar("T")
-_STEPS = {"embed": "Embedding", "index": "Indexing", "calibrate": "Calibrating", "answer": "Asking"}
+_STEPS = {
+    "embed": "Embedding",
+    "index": "Indexing",
+    "calibrate": "Calibrating",
+    "answer": "Asking",
+    "copy": "Copying",
+    "hash": "Hashing",
+    "scan": "Inspecting",
+}
 
 
 def report(line: str) -> None:

@@ -52,9 +52,8 @@ def rollback(kind: str, yes: bool) -> None:
     Example:
       frontdesk models rollback
     """
-    change(
-        "models.rollback", kind, lambda graph, actor: control_of(graph).rollback(kind, actor), f"Serve the {kind} that served before?", yes
-    )
+    question = f"Serve the {kind} that served before?"
+    change("models.rollback", kind, lambda graph, actor: control_of(graph).rollback(kind, actor), question, yes)
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from bot.bootstrap import Frontdesk
 from bot.commands import model_changes
-from bot.terminal import out, print_json, with_frontdesk
+from bot.terminal import out, print_json, progress, with_frontdesk
 from core.errors import FrontdeskError
 from core.registry import Alias, Assignment, Kind, ModelVersion
 
@@ -49,7 +49,8 @@ def import_(source: str, kind: str, base: str, name: str, licence: str, as_json:
     Example:
       frontdesk models import remote:support-llm
     """
-    version = with_frontdesk(lambda graph: _import(graph, source, Kind(kind), base=base, name=name, licence=licence))
+    with progress() as watch:
+        version = with_frontdesk(lambda graph: _import(graph, source, Kind(kind), watch, base=base, name=name, licence=licence))
     if as_json:
         print_json(_document(version, ()))
     else:
@@ -102,11 +103,11 @@ def show(model_id: str, as_json: bool) -> None:
     _print_history(moves)
 
 
-async def _import(graph: Frontdesk, source: str, kind: Kind, **said: str) -> ModelVersion:
+async def _import(graph: Frontdesk, source: str, kind: Kind, watch: Callable[[str, int, int], None], **said: str) -> ModelVersion:
     actor = getpass.getuser()
     try:
         known = await graph.model_registry.versions()
-        version = await asyncio.to_thread(graph.artifacts.take, source, known, kind=kind, actor=actor, **said)
+        version = await asyncio.to_thread(graph.artifacts.take, source, known, kind=kind, actor=actor, watch=watch, **said)
         await graph.model_registry.register(version)
     except FrontdeskError as error:
         await graph.audit_log.record(actor, "models.import", source, "refused", kind=kind.value, problem=str(error), **said)

@@ -12,9 +12,9 @@ from core.errors import ModelError
 from core.registry import ARTIFACT, EXTRACTIVE, REMOTE, Kind, ModelFile, ModelVersion, unknown
 from core.serving import training_run, weights
 from core.serving.adapters import Base, check_adapter, recorded_names
-from core.serving.folders import check_name
+from core.serving.folders import Watch, check_name, unwatched
 from core.serving.inspection import ADAPTER_CONFIG, CONFIG, inspect, settings
-from core.serving.shelf import Shelf, by_name, digests, refuse_changed
+from core.serving.shelf import MANIFEST, Shelf, by_name, digests, refuse_changed
 
 _ON_HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _ON_SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
@@ -30,6 +30,7 @@ class Wanted:
     name: str = ""
     licence: str = ""
     actor: str = ""
+    watch: Watch = unwatched
 
 
 class Artifacts:
@@ -43,14 +44,14 @@ class Artifacts:
 
     def take(
         self, source: str, known: Sequence[ModelVersion] = (), *, kind: Kind = Kind.GENERATOR, base: str = "", name: str = "",
-        licence: str = "", actor: str = "",
+        licence: str = "", actor: str = "", watch: Watch = unwatched,
     ) -> ModelVersion:  # fmt: skip
         """Return the version that `source` (a folder, ORG/NAME of the hub, or remote:NAME) is, for the registry to keep.
 
         Nothing of it is opened before it was inspected. A folder is copied; `known` are the versions a base may be among. Raises
         `ModelError`, and leaves nothing behind.
         """
-        wanted = Wanted(kind, base, name, licence, actor)
+        wanted = Wanted(kind, base, name, licence, actor, watch)
         try:
             if name:
                 check_name(name, "the name of a model")
@@ -69,10 +70,12 @@ class Artifacts:
         return self._shelf.folder(location.removeprefix(ARTIFACT)) if location.startswith(ARTIFACT) else self._found(location).folder
 
     def verify(self, version: ModelVersion) -> None:
-        """Raise `ModelError` unless every file is as it was when the version was registered, and none was added."""
+        """Raise `ModelError` unless every file is as it was when the version was registered, and none was added; an imported base too."""
         if version.location == EXTRACTIVE or version.location.startswith(REMOTE):
             return
         try:
+            if version.base.startswith(ARTIFACT):
+                self._verify_by_name(version.base.removeprefix(ARTIFACT))
             if version.location.startswith(ARTIFACT):
                 refuse_changed(self.folder(version.location), by_name(version.files))
             else:
@@ -95,8 +98,8 @@ class Artifacts:
 
     def _keep(self, path: Path, name: str, wanted: Wanted, known: Sequence[ModelVersion]) -> ModelVersion:
         check_name(name, "the name of a model (give another: --name NAME)")
-        with self._shelf.copied(path) as copy:
-            files = inspect(copy)
+        with self._shelf.copied(path, wanted.watch) as copy:
+            files = inspect(copy, watch=wanted.watch)
             run = training_run.read(copy)
             base = self._base_of(copy, run, wanted, known)
             model_id = f"{name}@{_digits(wanted.kind, base, files)}"
@@ -145,7 +148,7 @@ class Artifacts:
             return self._keep(found.folder, wanted.name or source.partition("/")[2], wanted, known)
         if wanted.name:
             raise ModelError("A model of the hub keeps its name: leave --name out.")
-        files = inspect(found.folder, linked=self._is_package(found.folder))
+        files = inspect(found.folder, linked=self._is_package(found.folder), watch=wanted.watch)
         _check_whole(found.folder, wanted)
         # A converted file depends on the versions of the libraries here. Its own record is checked, and its id is of what it was made of.
         files = files if found.sha256 is None else ()
@@ -156,6 +159,15 @@ class Artifacts:
 
     def _is_package(self, folder: Path) -> bool:
         return not folder.resolve().is_relative_to(self._model_dir.resolve())
+
+    def _verify_by_name(self, name: str) -> None:
+        """Check a base, of which only the place is known: its name ends in the digits of its content."""
+        there = digests(self._shelf.folder(name), passed_over=())
+        files = [ModelFile(file, 0, sha256) for file, sha256 in sorted(there.items()) if file != MANIFEST]
+        if name.rpartition("@")[2] not in {_digits(kind, "", files) for kind in Kind}:
+            raise ModelError(
+                f"Its base {name!r} was changed after the import: its content is not what its name says. Import the base again."
+            )
 
     def _verify_elsewhere(self, version: ModelVersion) -> None:
         found = self._found(version.location)

@@ -19,7 +19,12 @@ _RUNS_CODE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".np
 _IS_CODE = (".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".ipynb", ".whl", ".egg")
 OF_THE_HUB = (".cache", ".git", ".gitattributes", ".gitignore")  # left by whoever downloaded the model; not taken over
 _MAX_FILES = 1000
+Watch = Callable[[str, int, int], None]  # hears of long work: which step, how much was done since the last call, of how much
 _TAKE_AWAY = "Take it out of the folder and import again."
+
+
+def unwatched(_step: str, _done: int, _total: int) -> None:
+    """Nobody waits for it."""
 
 
 class Found(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 from core.errors import ModelError
 from core.registry import ModelFile
 from core.serving import strict_json, tensors
-from core.serving.folders import check_name, walk
+from core.serving.folders import Watch, check_name, unwatched, walk
 
 CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -24,21 +24,25 @@ _ONLY_WORDS = ("tokenizer.json", "vocab.json", "added_tokens.json")  # here keys
 _NAMES_CODE = ("auto_map", "auto_mapping", "custom_pipelines", "custom_objects", "megatron_config")
 
 
-def inspect(folder: Path, *, linked: bool = False) -> tuple[ModelFile, ...]:
+def inspect(folder: Path, *, linked: bool = False, watch: Watch = unwatched) -> tuple[ModelFile, ...]:
     """Return the files of a folder that may be opened, by name. Raises `ModelError` that names the file and what to do."""
+    names = [file.name for file in walk(folder, linked=linked)]
     found = []
     for file in walk(folder, linked=linked):
         _refuse_large(file.name, file.size)
         with os.fdopen(os.dup(file.descriptor), "rb") as content:
             found.append(ModelFile(file.name, file.size, hashlib.file_digest(content, "sha256").hexdigest()))
-    names = [file.name for file in found]
+        watch("hash", 1, len(names))
     for name in names:
         if name.endswith(".json"):
             _check_json(name, strict_json.parse((folder / name).read_bytes(), name))
-    for inner in sorted({PurePosixPath(name).parent for name in names}):
-        _check_weights(folder, names, inner)
     if not any(name.endswith(".safetensors") for name in names):
         raise ModelError("It holds no .safetensors file, and no other format is opened.")
+    for inner in sorted({PurePosixPath(name).parent for name in names}):
+        headers = _headers(folder, names, inner)
+        for name, header in headers.items():
+            tensors.refuse_broken_numbers(folder / name, header, name)
+            watch("scan", 1, len(headers))
     return tuple(sorted(found, key=lambda file: file.name))
 
 
@@ -114,7 +118,8 @@ def _check_modules(name: str, document: Any) -> None:
             raise ModelError(f"{name!r} says no folder of {kind!r}.")
 
 
-def _check_weights(folder: Path, names: Sequence[str], inner: PurePosixPath) -> None:
+def _headers(folder: Path, names: Sequence[str], inner: PurePosixPath) -> dict[str, tensors.Header]:
+    """Return the headers of the weights in one folder, by the names of their files: one, or all that an index names."""
     here = {PurePosixPath(name).name: name for name in names if PurePosixPath(name).parent == inner}
     weights = {base: name for base, name in here.items() if base.endswith(".safetensors")}
     indexes = [name for base, name in here.items() if base.endswith(_INDEX)]
@@ -124,8 +129,7 @@ def _check_weights(folder: Path, names: Sequence[str], inner: PurePosixPath) -> 
     if len(indexes) > 1 or (len(weights) > 1 and not indexes):
         where = "the folder" if inner == PurePosixPath() else repr(str(inner))
         raise ModelError(f"{where} holds several files of weights ({', '.join(map(repr, sorted(weights)))}) and not one index of them.")
-    for base, header in headers.items():
-        tensors.refuse_broken_numbers(folder / weights[base], header, weights[base])
+    return {weights[base]: header for base, header in headers.items()}
 
 
 def _check_index(document: Mapping[str, Any], index: str, headers: Mapping[str, tensors.Header]) -> None:

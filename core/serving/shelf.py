@@ -15,11 +15,12 @@ from pathlib import Path
 
 from core.errors import ModelError
 from core.registry import ModelFile, ModelVersion
-from core.serving.folders import OF_THE_HUB, inside, walk
+from core.serving.folders import OF_THE_HUB, Watch, inside, unwatched, walk
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
 _STAGING = ".staging-"
+_PIECE = 1 << 20
 _SPARE = 64 << 20  # bytes that stay free: a database lies on the same disk
 
 
@@ -39,16 +40,16 @@ class Shelf:
         return folder
 
     @contextmanager
-    def copied(self, source: Path) -> Iterator[Path]:
+    def copied(self, source: Path, watch: Watch = unwatched) -> Iterator[Path]:
         """Give a copy of the files of `source`; it is gone at the end unless it was put on the shelf. One at a time."""
         self._root.mkdir(parents=True, exist_ok=True)
         with self._alone():
             for leftover in self._root.glob(f"{_STAGING}*"):  # whoever made it holds the lock no more: it was killed
                 shutil.rmtree(leftover, ignore_errors=True)
-            _refuse_full(self._root, sum(file.size for file in walk(source)))
+            _refuse_full(self._root, source)
             staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self._root))
             try:
-                _copy(source, staging)
+                _copy(source, staging, watch)
                 yield staging
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
@@ -115,20 +116,27 @@ def _is_whole(folder: Path, files: tuple[ModelFile, ...]) -> bool:
     return True
 
 
-def _refuse_full(root: Path, needed: int) -> None:
-    free = shutil.disk_usage(root).free
+def _refuse_full(root: Path, source: Path) -> None:
+    needed, free = sum(file.size for file in walk(source)), shutil.disk_usage(root).free
     if needed + _SPARE > free:
         raise ModelError(f"{root} has {free / 1e9:.1f} GB free, the model needs {needed / 1e9:.1f}. Make room, or set data_dir.")
 
 
-def _copy(source: Path, staging: Path) -> None:
+def _copy(source: Path, staging: Path, watch: Watch) -> None:
+    total = sum(_pieces(file.size) for file in walk(source))
     for file in walk(source):
         if file.name == MANIFEST:  # of where it was imported before; it is written anew
             continue
         copy = staging / file.name
         copy.parent.mkdir(exist_ok=True)
         with os.fdopen(os.dup(file.descriptor), "rb") as content, copy.open("xb") as target:
-            shutil.copyfileobj(content, target, 1 << 20)
+            while piece := content.read(_PIECE):
+                target.write(piece)
+                watch("copy", 1, total)
+
+
+def _pieces(size: int) -> int:
+    return -(-size // _PIECE)
 
 
 def _close(folder: Path) -> None:

@@ -247,6 +247,8 @@ def test_database_commands_tell_the_migration() -> None:
         (["ask", "x", "--knowledge", "none"], 1, "frontdesk knowledge publish"),
         (["evaluate", "retrieval", "missing.jsonl"], 2, "missing.jsonl"),
         (["knowledge", "improt"], 2, "improt"),
+        (["models", "show", "nobody@1"], 1, "frontdesk models list"),
+        (["models", "import"], 2, "SOURCE"),
         (["ask"], 2, "QUESTION"),
         (["run", "--port", "99999"], 2, "99999"),
     ],
