@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
-
-from tests.servers.chat import listening
 
 MODEL = "smollm2"
 START_SECONDS = 120
@@ -42,28 +39,27 @@ class Served:
 async def transformers_serve(weights: Path, folder: Path) -> AsyncIterator[Served]:
     """Serve the model in `weights` until the block ends; `folder` is for what the process writes."""
     (folder / MODEL).symlink_to(weights)  # the server takes what follows an @ in a name for a revision
-    with listening(0) as free:
-        port = free.getsockname()[1]
-    command = [str(Path(sys.executable).parent / "transformers"), "serve", MODEL, "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(Path(sys.executable).parent / "transformers"), "serve", MODEL, "--host", "127.0.0.1", "--port", "0"]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder), "TRANSFORMERS_VERBOSITY": "warning"}
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *command, "--device", "cpu", env=environment, cwd=folder, stdout=asyncio.subprocess.DEVNULL, stderr=pipe
     )
     try:
-        async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
-            while not await _is_up(client, port):
-                assert process.returncode is None, (await process.communicate())[1].decode()
-                await asyncio.sleep(0.2)  # a poll of another process; the timeout above is the assertion
-        yield Served(f"http://127.0.0.1:{port}/v1", process)
+        yield Served(f"{await _address(process)}/v1", process)
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
 
 
-async def _is_up(client: httpx.AsyncClient, port: int) -> bool:
-    try:
-        return (await client.get(f"http://127.0.0.1:{port}/health")).is_success
-    except httpx.TransportError:
-        return False
+async def _address(process: asyncio.subprocess.Process) -> str:
+    """Wait until it serves, and return where: the port is its own choice, one of ours could be taken meanwhile."""
+    assert process.stderr is not None
+    said = []
+    async with asyncio.timeout(START_SECONDS):
+        while line := (await process.stderr.readline()).decode():
+            if found := re.search(r"running on (http://[\d.:]+)", line):
+                return found[1]
+            said.append(line)
+    raise AssertionError("".join(said))
