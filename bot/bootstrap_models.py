@@ -72,10 +72,10 @@ async def models_of(graph: Frontdesk) -> Models:
         host_id=f"{socket.gethostname()}:{os.getpid()}",
         registry=graph.model_registry,
         board=graph.host_board,
-        loader=_loader(graph),
+        loader=loader_of(graph),
         switches=switches,
         canary=canary,
-        probe=partial(_probed, golden=read(graph.settings.golden_questions)),
+        probe=partial(_probed, golden=_golden(graph)),
         announce=partial(announce, graph),
     )
     return Models(canary, follower, Guard(graph.model_registry, graph.version_log))
@@ -83,10 +83,10 @@ async def models_of(graph: Frontdesk) -> Models:
 
 async def tried(graph: Frontdesk, model_id: str) -> str:
     """Load a version, ask it the golden questions and free it; return how it went. Raises `ModelError`."""
-    generator = await _loader(graph).load(await graph.model_registry.version(model_id))
+    generator = await loader_of(graph).load(await graph.model_registry.version(model_id))
     try:
         await generator.open()
-        return await _probed(generator, read(graph.settings.golden_questions))
+        return await _probed(generator, _golden(graph))
     finally:
         await generator.aclose()
 
@@ -127,6 +127,10 @@ async def announce(graph: Frontdesk, text: str, key: str) -> None:
     graph.ring()
 
 
+def _golden(graph: Frontdesk) -> tuple[Golden, ...]:
+    return read(Path(graph.settings.golden_questions) if graph.settings.golden_questions else None)
+
+
 async def _probed(generator: Generator, golden: Sequence[Golden]) -> str:
     if generator.version == EXTRACTIVE:
         return "passages are quoted"
@@ -140,7 +144,8 @@ async def _shadowed(graph: Frontdesk, generation: Generation, prompt: Prompt, se
     await graph.version_log.add(generation.model_version, record)
 
 
-def _loader(graph: Frontdesk) -> Loader:
+def loader_of(graph: Frontdesk) -> Loader:
+    """What opens each version as this process is set."""
     settings = graph.settings
 
     def local(found: weights.Weights, version: str, adapter: Path | None) -> Generator:

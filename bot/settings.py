@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     model: str = Field("auto", description="language model: hub id, local folder, `remote:NAME`, `extractive` for none, or `auto`")
     fallback_model: str = Field("", description="language model that answers while `model` fails; empty: passages are quoted")
     device: str = Field("auto", description="cpu, cuda, mps or auto", pattern="^(auto|cpu|cuda|mps)$")
-    golden_questions: Path | None = Field(None, description="JSONL file of questions that a model must answer before it serves")
+    golden_questions: str = Field("", description="JSONL file of questions that a model must answer before it serves")
     max_answer_tokens: int = Field(160, ge=16, le=4096, description="longest generated answer")
     vault_keys: str = Field("", description="keys that seal secrets in the database, newest first, by commas; empty: a file in data_dir")
     retention_days: int = Field(30, ge=0, description="days after which the text of conversations is erased; 0 keeps it")

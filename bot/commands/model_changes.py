@@ -76,7 +76,7 @@ def canary(share: str, model_id: str, yes: bool) -> None:
     """Let version ID answer SHARE of the conversations; 0% writes silently beside, `off` ends it.
 
     \b
-    Examples:
+    Example:
       frontdesk models canary 10% support-llm@3f9a1c2b7d04
       frontdesk models canary off
     """

@@ -37,7 +37,10 @@ def read(path: Path | None = None) -> tuple[Golden, ...]:
 
     Raises `ModelError` that names the line.
     """
-    text = (path or files("core.serving") / "golden.jsonl").read_text(encoding="utf-8")
+    try:
+        text = (path or files("core.serving") / "golden.jsonl").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"golden_questions names {path}, which cannot be read: {error}") from error
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         try:

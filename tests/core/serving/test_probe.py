@@ -54,6 +54,8 @@ def test_a_file_that_is_none_is_refused_with_its_line(tmp_path: Path, line: str)
     path.write_text('{"question": "q", "passage": "p", "says": ["p"]}\n' + line)
     with pytest.raises(ModelError, match=r"golden.jsonl, line 2, is no golden question"):
         read(path)
+    with pytest.raises(ModelError, match="which cannot be read"):
+        read(tmp_path / "missing.jsonl")
     path.write_text("")
     with pytest.raises(ModelError, match="holds no golden question"):
         read(path)
