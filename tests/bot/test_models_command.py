@@ -62,7 +62,7 @@ def test_an_import_prints_the_version_as_one_document(base: str) -> None:
 def test_for_people_an_import_says_what_came_in() -> None:
     folders.base(Path("base"))
     assert run("import", "base").stdout.startswith("Imported base@")
-    assert run("import", "remote:org/llm").stdout == "Imported org/llm@remote: generator.\n"
+    assert run("import", "remote:org/llm").stdout == "Imported remote:org/llm: generator.\n"
 
 
 def test_the_list_tells_kinds_and_aliases_newest_first(base: str) -> None:

@@ -287,7 +287,7 @@ def test_a_small_adapter_of_the_hub_is_copied(artifacts: Artifacts, base: ModelV
 
 def test_a_model_on_a_server_has_no_files_here(artifacts: Artifacts) -> None:
     version = artifacts.take("remote:Qwen/Qwen3-4B", licence="Apache-2.0")
-    assert (version.model_id, version.location, version.files) == ("Qwen/Qwen3-4B@remote", "remote:Qwen/Qwen3-4B", ())
+    assert (version.model_id, version.location, version.files) == ("remote:Qwen/Qwen3-4B", "remote:Qwen/Qwen3-4B", ())
     artifacts.verify(version)
 
 
