@@ -41,7 +41,7 @@ async def trace(graph: Frontdesk) -> list[tuple[str, str]]:
 
 
 def imported(folder: Path) -> str:
-    return str(document("models", "import", str(tiny.save(folder)))["id"])
+    return str(document("models", "import", str(tiny.save(folder)))["model_id"])
 
 
 def serving() -> Any:
@@ -106,7 +106,7 @@ def test_without_yes_it_is_asked_and_no_is_no(asked: None) -> None:
 
 
 def test_an_unknown_version_is_answered_with_the_nearest(asked: None) -> None:
-    assert "frontdesk models list" in refused("models", "promote", "extractve", "--yes")
+    assert "Did you mean 'extractive'?" in refused("models", "promote", "extractve", "--yes")
 
 
 def test_silence_everywhere_is_set_and_ended_and_audited() -> None:
@@ -124,7 +124,7 @@ def test_bad_input_68_an_embedder_and_its_index_are_promoted_and_rolled_back_tog
     shutil.copytree(weights.resolve(weights.MINILM, tmp_path).folder, folder, copy_function=shutil.copyfile)
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    model_id = str(document("models", "import", str(folder), "--kind", "embedder")["id"])
+    model_id = str(document("models", "import", str(folder), "--kind", "embedder")["model_id"])
     assert "published: default" in run("models", "promote", model_id, "--yes").stdout
     second = document("ask", "How can I pay?")["lineage"]
     assert (second["embedder"], second["index"] != first["index"]) == (model_id, True)
