@@ -19,6 +19,7 @@ from core.errors import ModelError, SettingsError
 from core.ports import Generator
 from core.registry import EXTRACTIVE, REMOTE, Alias, Kind, ModelVersion, Step, VersionRecord
 from core.serving import weights
+from core.serving.bases import SharedBases
 from core.serving.canary import Canary
 from core.serving.endpoints import EndpointPool
 from core.serving.follower import Follower
@@ -148,8 +149,10 @@ def loader_of(graph: Frontdesk) -> Loader:
     """What opens each version as this process is set."""
     settings = graph.settings
 
-    def local(found: weights.Weights, version: str, adapter: Path | None) -> Generator:
-        return LocalGenerator(found, settings.device)
+    bases = SharedBases()
+
+    def local(found: weights.Weights, version: str, adapter: Path | None, anew: bool) -> Generator:
+        return LocalGenerator(found, settings.device, version=version, adapter=adapter, bases=bases, anew=anew)
 
     return Loader(graph.artifacts, local, partial(_remote, graph))
 

@@ -185,8 +185,8 @@ def served_before(history: Sequence[Assignment]) -> str | None:
 class ModelLoader(Protocol):
     """Knows how each version is opened."""
 
-    async def load(self, version: ModelVersion) -> Generator:
-        """Return its generator, its files checked, not opened yet. Raises `ModelError`."""
+    async def load(self, version: ModelVersion, *, anew: bool = False) -> Generator:
+        """Return its generator, its files checked, not opened yet; `anew` shares nothing that is loaded. Raises `ModelError`."""
         ...
 
 

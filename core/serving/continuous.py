@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
-from core.serving.local import Request, end_tokens
+from core.serving.hosting import MAX_WAITING, Request, end_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_MAX_QUEUE = 256  # beyond it a caller is told at once, and the engine quotes a passage instead
 
 
 class ContinuousHost:
@@ -25,7 +23,7 @@ class ContinuousHost:
         generation.pad_token_id = tokenizer.pad_token_id
         self._manager = model.init_continuous_batching(
             generation_config=generation,
-            continuous_batching_config=config or ContinuousBatchingConfig(max_queue_size=_MAX_QUEUE),
+            continuous_batching_config=config or ContinuousBatchingConfig(max_queue_size=MAX_WAITING),
         )
         self._manager.start()
         self._count = 0

@@ -133,7 +133,7 @@ class Follower:
     async def _replace(self, alias: Alias, move: Assignment, before: str) -> None:
         started = time.perf_counter()
         try:
-            candidate, said = await self._prepared(move.model_id)
+            candidate, said = await self._prepared(move.model_id, anew=move.step is Step.RELOAD)
         except FrontdeskError as error:
             await self._keep(alias, move, before, str(error))
             return
@@ -151,9 +151,9 @@ class Follower:
             _key(move),
         )
 
-    async def _prepared(self, model_id: str) -> tuple[Generator, str]:
+    async def _prepared(self, model_id: str, *, anew: bool) -> tuple[Generator, str]:
         """Return a generator that is loaded and has passed its probe; one that has not is closed. Raises `ModelError`."""
-        candidate = await self.loader.load(await self.registry.version(model_id))
+        candidate = await self.loader.load(await self.registry.version(model_id), anew=anew)
         try:
             await candidate.open()
             return candidate, await self.probe(candidate)

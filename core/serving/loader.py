@@ -13,7 +13,7 @@ from core.serving import weights
 from core.serving.artifacts import Artifacts
 from core.serving.extractive import ExtractiveGenerator
 
-Open = Callable[[weights.Weights, str, Path | None], Generator]
+Open = Callable[[weights.Weights, str, Path | None, bool], Generator]
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,19 @@ class Loader:
     """`ModelLoader` by where a version lies."""
 
     artifacts: Artifacts
-    local: Open  # weights, the version's id, and the folder of an adapter
+    local: Open  # weights, the version's id, the folder of an adapter, and whether to share nothing
     remote: Callable[[str, str], Generator]  # the model's name on the servers, and the version's id
 
-    async def load(self, version: ModelVersion) -> Generator:
+    async def load(self, version: ModelVersion, *, anew: bool = False) -> Generator:
         """See `ModelLoader.load`."""
         if version.location == EXTRACTIVE:
             return ExtractiveGenerator()
         if version.location.startswith(REMOTE):
             return self.remote(version.location.removeprefix(REMOTE), version.model_id)
-        return await asyncio.to_thread(self._local, version)
+        return await asyncio.to_thread(self._local, version, anew)
 
-    def _local(self, version: ModelVersion) -> Generator:
+    def _local(self, version: ModelVersion, anew: bool) -> Generator:
         found = self.artifacts.open(version)
         if version.base:
-            return self.local(self.artifacts.base(version), version.model_id, found.folder)
-        return self.local(found, version.model_id, None)
+            return self.local(self.artifacts.base(version), version.model_id, found.folder, anew)
+        return self.local(found, version.model_id, None, anew)

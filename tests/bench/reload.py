@@ -66,7 +66,7 @@ class Paced(Versioned):
 class PacedShelf(Shelf):
     """Loads models that write at a pace."""
 
-    async def load(self, version: ModelVersion) -> Paced:
+    async def load(self, version: ModelVersion, *, anew: bool = False) -> Paced:
         return Paced(version.model_id)
 
 

@@ -52,7 +52,7 @@ class Speakers(Shelf):
     gate: asyncio.Event | None = None
     spoken: list[Speaking] = field(default_factory=list)
 
-    async def load(self, version: ModelVersion) -> Speaking:
+    async def load(self, version: ModelVersion, *, anew: bool = False) -> Speaking:
         self.spoken.append(Speaking(version.model_id, self.gate))
         return self.spoken[-1]
 

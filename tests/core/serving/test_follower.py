@@ -101,7 +101,7 @@ async def test_bad_input_65_of_two_promotions_at_once_the_later_wins_and_the_ear
     slow = Slow("b@2")
     load = host.shelf.load
 
-    async def loaded(version):  # type: ignore[no-untyped-def]
+    async def loaded(version, *, anew=False):  # type: ignore[no-untyped-def]
         return slow if version.model_id == "b@2" else await load(version)
 
     host.shelf.load = loaded  # type: ignore[method-assign]

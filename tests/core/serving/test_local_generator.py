@@ -13,8 +13,9 @@ import torch
 from core import prompting
 from core.domain import Exchange, Generation, Limits, Passage, Prompt
 from core.errors import ModelError
-from core.serving.cohort import CohortHost
-from core.serving.local import LocalGenerator, Request
+from core.serving.hosting import Request
+from core.serving.inflight import InflightHost, Lane
+from core.serving.local import LocalGenerator
 from core.serving.weights import resolve
 from tests.core.serving import tiny
 
@@ -49,13 +50,13 @@ async def closed_generator(folder: Path) -> AsyncIterator[LocalGenerator]:
 def submitted(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """Every request that reaches the model."""
     requests: list[Request] = []
-    submit = CohortHost.submit
+    submit = InflightHost.submit
 
-    def recorded(self: CohortHost, request: Request) -> None:
+    def recorded(self: InflightHost, lane: Lane, request: Request) -> None:
         requests.append(request)
-        submit(self, request)
+        submit(self, lane, request)
 
-    monkeypatch.setattr(CohortHost, "submit", recorded)
+    monkeypatch.setattr(InflightHost, "submit", recorded)
     return requests
 
 
@@ -161,16 +162,22 @@ async def test_the_model_opens_once_for_many_and_again_after_closing(closed_gene
     assert (await ask(generator, prompt("How?"), 2))[1].usage.completion_tokens == 2
 
 
-async def test_who_waits_when_the_model_closes_is_told(closed_generator: LocalGenerator, submitted: list[Request]) -> None:
+async def test_who_waits_or_comes_when_the_model_closes_is_told_and_who_is_being_answered_is_answered(
+    closed_generator: LocalGenerator, submitted: list[Request]
+) -> None:
     generator = closed_generator
     await ask(generator, prompt("How?"), 1)
     host = generator._opened[0]  # type: ignore[index]
-    late = Request(submitted[0].input_ids, 5, asyncio.get_running_loop())
-    host._waiting.put(None)  # type: ignore[attr-defined]
-    host.submit(late)
-    await generator.aclose()
+    stream = generator.stream(prompt("How do I pay?"), Limits(300))
+    first = await anext(stream)
+    closing = asyncio.create_task(generator.aclose())
     async with asyncio.timeout(60):
-        assert isinstance(await late.events.get(), RuntimeError)
+        *_, end = [first, *[piece async for piece in stream]]
+        await closing
+    assert isinstance(end, Generation) and end.finish_reason in {"stop", "length"}
+    late = Request(submitted[0].input_ids, 5, asyncio.get_running_loop())
+    host.submit(late)
+    assert isinstance(await late.events.get(), ModelError)
 
 
 # Bad input 17: the prompt is the same number of bytes, one token each, whatever a customer writes.

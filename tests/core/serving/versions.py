@@ -62,7 +62,7 @@ class Shelf:
     made: dict[str, Versioned] = field(default_factory=dict)
     loaded: list[Versioned] = field(default_factory=list)
 
-    async def load(self, version: ModelVersion) -> Generator:
+    async def load(self, version: ModelVersion, *, anew: bool = False) -> Generator:
         like = self.made.get(version.model_id, Versioned(version.model_id))
         self.loaded.append(Versioned(like.version, like.gate, like.refusal, like.failure))
         return self.loaded[-1]

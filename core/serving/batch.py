@@ -1,0 +1,113 @@
+"""The rows that are written together: new ones are read in, then each forward pass adds a token, or several, to every row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from core.serving.prefixes import Prefixes
+from core.serving.rows import Row, agreed, guess
+from core.serving.slots import Slots
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Sizes(NamedTuple):
+    """How much is done at once."""
+
+    rows: int = 32  # answers written together
+    tokens_read: int = 512  # of new prompts, before running answers get their next token; 512 keep two cores busy for 0.5 s
+    guesses: int = 15  # tokens looked at in one pass beside one for each row; more cost more than they bring
+    prefix_bytes: int = 256 * 2**20  # of beginnings kept: 5,600 tokens of SmolLM2-135M in fp32
+
+
+class Batch:
+    """Rows on one model, in slots of their own. Whatever fails leaves `rows` as they were: they can be read in again."""
+
+    def __init__(self, model: PreTrainedModel, ends: Collection[int], sizes: Sizes) -> None:
+        self.rows: list[Row] = []
+        self._model = model
+        self._ends = ends
+        self._sizes = sizes
+        self._layers = int(model.config.get_text_config().num_hidden_layers)
+        self._slots = Slots(self._layers)
+        self._prefixes = Prefixes(sizes.prefix_bytes)
+
+    def admit(self, waiting: Iterable[Row], room: int) -> list[Row]:
+        """Return who of `waiting` is to be read in together now, at least the first if there is room."""
+        admitted: list[Row] = []
+        longest = 0
+        for row in waiting:
+            longest = max(longest, len(row.tokens) - self._prefixes.covers(row.tokens))
+            if len(admitted) == room or (admitted and longest * (len(admitted) + 1) > self._sizes.tokens_read):
+                break
+            admitted.append(row)
+        return admitted
+
+    def join(self, rows: list[Row]) -> None:
+        """Read prompts in and write the first token of each."""
+        first = len(self.rows)
+        starts = [self._slots.write(first + number, self._prefixes.find(row.tokens)) for number, row in enumerate(rows)]
+        new = [row.tokens[start:] for row, start in zip(rows, starts, strict=True)]
+        lasts = sorted({len(tokens) - 1 for tokens in new})
+        # Of all positions only the last of a row is asked for its successor: the head is a fifth of SmolLM2-135M.
+        chosen = self._choose(first, new, starts, torch.tensor(lasts))
+        for number, row in enumerate(rows):
+            self._prefixes.keep(row.tokens, lambda start, end, number=number: self._slots.read(first + number, start, end))  # type: ignore[misc]
+        self.rows += rows
+        for row, tokens, choices in zip(rows, new, chosen, strict=True):
+            row.take([choices[lasts.index(len(tokens) - 1)]], self._ends)
+        self.settle()
+
+    def step(self) -> None:
+        """Add to every row the tokens that the model would write one by one."""
+        guesses = self._guesses()
+        new = [[row.tokens[-1], *guessed] for row, guessed in zip(self.rows, guesses, strict=True)]
+        chosen = self._choose(0, new, [len(row.tokens) - 1 for row in self.rows], 0)
+        for row, guessed, choices in zip(self.rows, guesses, chosen, strict=True):
+            row.take(choices[: agreed(guessed, choices)], self._ends)
+        self.settle()
+
+    def settle(self) -> None:
+        """Free the slots of rows that are done or no longer wanted."""
+        for number in reversed(range(len(self.rows))):
+            if self.rows[number].is_done or self.rows[number].request.cancelled:
+                last = self.rows.pop()
+                if number < len(self.rows):
+                    self._slots.move(len(self.rows), number, len(last.tokens))
+                    self.rows[number] = last
+
+    def clear(self) -> list[Row]:
+        """Give all memory back; return the rows that were running."""
+        rows, self.rows = self.rows, []
+        self._slots = Slots(self._layers)
+        self._prefixes.clear()
+        return rows
+
+    def _guesses(self) -> list[list[int]]:
+        each = self._sizes.guesses // len(self.rows)
+        return [guess(row.tokens, min(each, row.left - 1)) if each > 1 else [] for row in self.rows]
+
+    def _choose(self, first: int, new: list[list[int]], starts: list[int], keep: torch.Tensor | int) -> list[list[int]]:
+        """Run tokens of rows that begin at `starts`; return the most likely successors at the positions `keep` (0: all)."""
+        device = self._model.device
+        width = max(map(len, new))
+        # What fills short rows up is written behind their end, where nothing looks before it is written over.
+        ids = torch.tensor([tokens + [0] * (width - len(tokens)) for tokens in new], device=device)
+        positions = torch.tensor(starts, device=device)[:, None] + torch.arange(width, device=device)
+        seen = torch.arange(self._slots.aim(first, positions), device=device) <= positions[..., None]
+        hidden = torch.finfo(self._model.dtype).min
+        mask = torch.zeros(seen.shape, dtype=self._model.dtype, device=device).masked_fill_(~seen, hidden)[:, None]
+        logits = self._model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self._slots,
+            use_cache=True,
+            logits_to_keep=keep.to(device) if isinstance(keep, torch.Tensor) else keep,
+        ).logits
+        chosen: list[list[int]] = logits.argmax(-1).tolist()
+        return chosen
