@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import ModelError
@@ -26,8 +27,11 @@ def require(folder: Path, device: str, bytes_each: int, free: int | None = None)
 
 def weights_bytes(folder: Path, bytes_each: int) -> int:
     """Return how many bytes the numbers of all weights take; only the headers of the files are read."""
-    headers = [tensors.read_header(path, path.name) for path in sorted(folder.glob("*.safetensors"))]
-    return sum(math.prod(one.shape) for header in headers for one in header.tensors.values()) * bytes_each
+    numbers = 0
+    for path in sorted(folder.glob("*.safetensors")):
+        with suppress(ModelError):  # damaged: whoever opens it says so, with the name of the model
+            numbers += sum(math.prod(one.shape) for one in tensors.read_header(path, path.name).tensors.values())
+    return numbers * bytes_each
 
 
 def free_bytes(device: str) -> int:
