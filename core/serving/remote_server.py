@@ -135,6 +135,8 @@ class OpenAIServer:
             self._client = self._client or library.AsyncOpenAI(
                 base_url=self.url,
                 api_key=self._api_key or _NO_KEY,
+                # Servers close idle connections (uvicorn after 5 s, or a 500): a question sent just then is lost. New ones cost 1 ms.
+                default_headers={"Connection": "close"},
                 max_retries=0,  # the pool decides who is asked again, and knows what was shown
                 timeout=library.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
                 http_client=library.DefaultAsyncHttpxClient(follow_redirects=False),  # questions go where they were meant to go

@@ -56,6 +56,7 @@ class ModelServer:
     port: int = 0
     asked: list[dict[str, Any]] = field(default_factory=list)  # the bodies of chat completions
     paths: list[str] = field(default_factory=list)  # of everything
+    callers: set[int] = field(default_factory=set)  # the port at the other end of each connection that asked
     left: int = 0  # answers whose reader went away
     writing: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)  # what hangs waits for it
@@ -105,6 +106,7 @@ class ModelServer:
 
     def _saw(self, request: Request) -> None:
         self.paths.append(request.url.path)
+        self.callers.add(request.client.port if request.client else 0)
         self._news.set()
 
     async def _health(self, request: Request) -> Response:

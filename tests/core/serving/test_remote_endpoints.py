@@ -15,7 +15,7 @@ from core.serving.breaker import FAILURES, OPEN_SECONDS
 from core.serving.endpoints import HEALTH_SECONDS
 from core.serving.remote import RemoteGenerator, Timing
 from core.serving.resilient import ResilientGenerator
-from tests.core.serving.remote_kit import HASTY, PROMPT, VERSION, Clock, answer, failure, remote
+from tests.core.serving.remote_kit import PROMPT, VERSION, Clock, answer, failure, remote
 from tests.servers.openai import ANSWER, Fault, ModelServer, refusal
 
 
@@ -58,7 +58,9 @@ async def test_requests_go_where_the_fewest_are_open_and_ties_in_order() -> None
 )  # fmt: skip
 async def test_an_endpoint_that_fails_before_the_first_piece_is_followed_by_the_next(fault: Fault) -> None:
     failing, whole = ModelServer(always=fault), ModelServer()
-    async with failing, whole, remote(failing, whole, timing=HASTY) as generator:
+    timing = Timing(first_piece=1.0) if fault.kind == "hang" else Timing()
+    async with failing, whole, remote(failing, whole, timing=timing) as generator:
+        await generator.open()  # the library is imported before a second counts
         assert (await answer(generator)).text == ANSWER
     assert asked(failing, whole) == [1, 1]
 
