@@ -19,9 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "docker"
 COMPOSE = FOLDER / "compose.yaml"
 MANIFESTS = sorted(path for path in (FOLDER / "kubernetes").glob("*.yaml") if path.name != "kustomization.yaml")
-# Settings of a model server, which come with the code that asks one.
-_COMING = {"FRONTDESK_REMOTE__URLS", "FRONTDESK_REMOTE__API_KEY"}
-_KNOWN = {settings.variable(name) for name in settings.names()} | _COMING
+_KNOWN = {settings.variable(name) for name in settings.names()}
 _SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|API_KEY|VAULT_KEYS|DATABASE_URL")
 
 
