@@ -41,7 +41,7 @@ class Alias(StrEnum):
 
 
 class Step(StrEnum):
-    """Why an alias was moved; the history of a champion is read as a stack: PROMOTE pushes, ROLLBACK and REVERT pop."""
+    """Why an alias was moved; the history of a champion is read as a stack: PROMOTE pushes, ROLLBACK, REVERT and CLEAR pop."""
 
     PROMOTE = "promote"
     ROLLBACK = "rollback"  # somebody wanted the version that served before
@@ -170,14 +170,14 @@ class ModelRegistry(Protocol):
 def served_before(history: Sequence[Assignment]) -> str | None:
     """Return the version that a rollback of a champion leads to; `history` is newest first. None: there is none.
 
-    Promotions are pushed on a stack, rollbacks and reverts pop it: two rollbacks in a row go back two versions, not to and fro.
+    Promotions are pushed on a stack, what takes one back pops it: two rollbacks in a row go back two versions, not to and fro.
     """
     stack: list[str] = []
     for move in reversed(history):
         match move.step:
             case Step.PROMOTE if not stack or stack[-1] != move.model_id:
                 stack.append(move.model_id)
-            case Step.ROLLBACK | Step.REVERT if stack:
+            case Step.ROLLBACK | Step.REVERT | Step.CLEAR if stack:
                 stack.pop()
     return stack[-2] if len(stack) > 1 else None
 

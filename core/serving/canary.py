@@ -66,10 +66,15 @@ class Canary:
                 if has_begun:
                     raise
                 logger.warning("the challenger failed, the champion answers: %s", error)
-        async with aclosing(self._champion.stream(prompt, limits)) as pieces:
-            async for piece in pieces:
-                yield piece
-        self._shadow(prompt, limits)
+        is_written = False
+        try:
+            async with aclosing(self._champion.stream(prompt, limits)) as pieces:
+                async for piece in pieces:
+                    is_written = isinstance(piece, Generation)
+                    yield piece
+        finally:  # whoever has the result reads no further
+            if is_written:
+                self._shadow(prompt, limits)
 
     async def aclose(self) -> None:
         """See `Generator.aclose`."""

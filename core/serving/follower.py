@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0  # a promotion made anywhere is known here after at most this long
 REPORT_SECONDS = 5.0
 _KIND = Kind.GENERATOR
+_HOST = "host:"  # begins the actor of what a process gives back
 
 Probe = Callable[[Generator], Awaitable[str]]
 Announce = Callable[[str, str], Awaitable[None]]  # text for staff, and a key under which it is said once
@@ -32,6 +33,7 @@ class _Followed:
 
     move: int = 0
     problem: str = ""
+    until_open: bool = False  # the problem is that it could not be opened, and is over when it is
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Follower:
                     await switch.open()
                     logger.info("model %r is loaded as %s", switch.version, alias)
             except ModelError as error:
-                self._failed(alias, error)
+                self._failed(alias, error, until_open=True)
         await self._report()
 
     async def run(self) -> None:
@@ -120,9 +122,10 @@ class Follower:
         before = switch.serves
         if not move.model_id:
             switch.put(None)
+            followed.problem = ""
             self.last = f"{alias}: {before or 'nothing'} was taken out. {move.reason}".strip()
             await self.announce(f"No model serves as {alias} any more. {move.reason}".strip(), _key(move))
-        elif move.model_id != before or move.step is Step.RELOAD or followed.problem:
+        elif move.model_id != before or move.step is Step.RELOAD or not switch.is_open:
             await self._replace(alias, move, before)
         else:
             followed.problem = ""
@@ -169,20 +172,20 @@ class Follower:
         self._failed(alias, ModelError(why))
         self.last = f"{alias}: kept {before or 'nothing'}, not {move.model_id}: {why}"
         said = f"Model {move.model_id} does not serve as {alias}: {why} {before or 'Nothing'} serves on."
-        if move.step is not Step.RELOAD and before != move.model_id:
+        # What a process has given back is not given back again: two that each serve what the other cannot would never end.
+        if before != move.model_id and not move.actor.startswith(_HOST):
             await self._give_back(alias, move, before, why)
         await self.announce(said, _key(move))
 
     async def _give_back(self, alias: Alias, move: Assignment, before: str, why: str) -> None:
         step = Step.REVERT if move.step is Step.PROMOTE else Step.PROMOTE
-        given_back = await self.registry.assign(
-            _KIND, alias, before, step if before else Step.CLEAR, f"host:{self.host_id}", reason=why[:500], after=move.assignment_id
-        )
-        if given_back is not None:
-            self._followed[alias].problem = ""
+        await self.registry.assign(
+            _KIND, alias, before, step if before else Step.CLEAR, f"{_HOST}{self.host_id}",
+            share=self.canary.share if alias is Alias.CHALLENGER and before else 0, reason=why[:500], after=move.assignment_id,
+        )  # fmt: skip
 
-    def _failed(self, alias: Alias, error: Exception) -> None:
-        self._followed[alias].problem = str(error)
+    def _failed(self, alias: Alias, error: Exception, *, until_open: bool = False) -> None:
+        self._followed[alias].problem, self._followed[alias].until_open = str(error), until_open
         logger.error("%s: %s", alias, error)
 
     def _follow_share(self, alias: Alias, move: Assignment) -> None:
@@ -190,6 +193,9 @@ class Follower:
             self.canary.share = move.share if move.model_id else 0
 
     async def _report(self) -> None:
+        for alias, switch in self.switches.items():
+            if self._followed[alias].until_open and switch.is_open:
+                self._followed[alias].problem, self._followed[alias].until_open = "", False
         seats = tuple(
             Seat(alias, switch.serves, switch.is_open, switch.load, self._followed[alias].problem)
             for alias, switch in self.switches.items()

@@ -56,7 +56,7 @@ class RegistryModelControl:
         current = await self.registry.current(Kind.GENERATOR, Alias.CHAMPION)
         if current is not None and current.model_id == model_id:
             raise ModelError(f"{model_id} serves already. To open it anew: reload.")
-        said = await self._move(model_id, Step.PROMOTE, actor)
+        said = await self._move(model_id, Step.PROMOTE, actor, after=current.assignment_id if current else 0)
         tried = await self.registry.current(Kind.GENERATOR, Alias.CHALLENGER)
         if tried is not None and tried.model_id == model_id:  # it has won
             await self.registry.assign(Kind.GENERATOR, Alias.CHALLENGER, "", Step.CLEAR, actor, reason="It was promoted.")
@@ -86,7 +86,8 @@ class RegistryModelControl:
             raise ModelError(f"{wanted} is no generator.")
         if wanted == (await self._served()).model_id:
             raise ModelError(f"{wanted} is the champion: all conversations are its own.")
-        return await self._move(wanted, Step.PROMOTE, actor, alias=Alias.CHALLENGER, share=share)
+        after = current.assignment_id if current else 0
+        return await self._move(wanted, Step.PROMOTE, actor, alias=Alias.CHALLENGER, share=share, after=after)
 
     async def end_canary(self, actor: str) -> str:
         """See `ModelControl.end_canary`."""

@@ -71,6 +71,75 @@ async def test_of_two_processes_one_that_cannot_serve_brings_both_back() -> None
     assert (good.champion, bad.champion, await current(good)) == ("a@1", "a@1", "a@1")
 
 
+async def test_two_processes_that_each_serve_what_the_other_cannot_come_to_rest() -> None:
+    one = await serving()
+    one.refused["b@2"] = "no memory."
+    other = Host(one.registry, one.board, "host-2")
+    other.shelf.made["a@1"] = Versioned("a@1", refusal=ModelError("a@1 is not on this machine."))
+    await other.follower.start()
+    await other.follower.open()
+    await one.promote("b@2")
+    for _ in range(4):
+        for host in (other, one):
+            await host.follower.look()
+    assert (one.champion, other.champion, await current(one)) == ("a@1", "b@2", "a@1")
+    assert not await one.follower.look()
+    (report,) = (report for report in await one.board.reports(60) if report.host_id == "host-2")
+    await other.follower._report()
+    (report,) = (report for report in await one.board.reports(60) if report.host_id == "host-2")
+    assert "not on this machine" in report.seats[0].problem
+
+
+async def test_of_two_processes_that_fail_the_same_both_are_well_afterwards_and_load_nothing_twice() -> None:
+    one = await serving()
+    other = Host(one.registry, one.board, "host-2")
+    await other.follower.start()
+    await other.follower.open()
+    for alias in (Alias.CHAMPION, Alias.CHALLENGER):
+        for host in (one, other):
+            host.refused["b@2"] = "no memory."
+        await one.promote("b@2", alias, share=10)
+        await asyncio.gather(*(host.follower.look() for host in (one, other)))
+        await asyncio.gather(*(host.follower.look() for host in (one, other)))
+    for host in (one, other):
+        await host.follower._report()
+        assert len(host.shelf.of("a@1")) == 1
+    assert [seat.problem for report in await one.board.reports(60) for seat in report.seats] == ["", ""]
+
+
+async def test_what_recovers_by_itself_is_no_problem_any_more() -> None:
+    host = Host()
+    host.shelf.made["a@1"] = Versioned("a@1", refusal=ModelError("not there yet."))
+    await host.promote("a@1")
+    await host.follower.start()
+    await host.follower.open()
+    host.shelf.loaded[0].is_open = True  # a server that has come up
+    await host.follower._report()
+    (report,) = await host.board.reports(60)
+    assert [seat.problem for seat in report.seats] == [""]
+
+
+async def test_a_challenger_that_fails_leaves_the_one_before_with_its_share() -> None:
+    host = await serving()
+    await host.promote("b@2", Alias.CHALLENGER, share=20)
+    await host.follower.look()
+    host.refused["c@3"] = "no."
+    await host.promote("c@3", Alias.CHALLENGER, share=50)
+    for _ in range(2):
+        await host.follower.look()
+    assert (host.switches[Alias.CHALLENGER].serves, host.canary.share) == ("b@2", 20)
+
+
+async def test_what_never_served_is_nothing_to_go_back_to() -> None:
+    host = Host(refused={"bad@0": "no."})
+    await host.follower.start()
+    for model_id in ("bad@0", "a@1"):
+        await host.promote(model_id)
+        await host.follower.look()
+    assert host.champion == "a@1"
+    assert served_before(await host.registry.history(Kind.GENERATOR, Alias.CHAMPION)) is None
+
+
 async def test_a_rollback_goes_back_and_a_failed_one_goes_nowhere() -> None:
     host = await serving()
     await host.promote("b@2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from core.domain import Generation, Limits, Prompt
@@ -109,9 +110,12 @@ class Host:
 
 
 async def written(generator: Generator, prompt: Prompt = PROMPT) -> Generation:
-    """The end of an answer; every piece before it names the same version, or this fails."""
-    pieces = [piece async for piece in generator.stream(prompt, Limits())]
-    end = pieces[-1]
-    assert isinstance(end, Generation)
-    assert {str(piece).strip() for piece in pieces[:-1]} == {end.model_version}
-    return end
+    """The end of an answer, left there as the engine leaves it; every piece before it names the same version, or this fails."""
+    pieces: list[str] = []
+    async with aclosing(generator.stream(prompt, Limits())) as stream:
+        async for piece in stream:
+            if isinstance(piece, Generation):
+                assert {one.strip() for one in pieces} == {piece.model_version}
+                return piece
+            pieces.append(piece)
+    raise AssertionError("it ended without a result")

@@ -102,7 +102,8 @@ async def test_a_reload_that_fails_says_why(host: Host) -> None:
 async def test_bad_input_65_of_two_orders_at_once_one_is_told_that_the_other_won(host: Host) -> None:
     async with running(host):
         told = await asyncio.gather(*(control(host).promote(one, "ada") for one in ("b@2", "c@3")), return_exceptions=True)
-        assert [isinstance(one, ModelError) for one in told].count(True) <= 1
+        (lost,) = (str(one) for one in told if isinstance(one, ModelError))
+        assert "Somebody else has just changed the models" in lost or "ada moved on" in lost
         assert host.champion == (await host.registry.current(Kind.GENERATOR, Alias.CHAMPION)).model_id  # type: ignore[union-attr]
 
 
