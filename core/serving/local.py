@@ -38,18 +38,21 @@ class LocalGenerator:
         version: str = "",
         adapter: Path | None = None,
         bases: SharedBases | None = None,
+        precision: str = "auto",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Serve `weights` on `device`: `cpu`, `cuda`, `mps` or `auto`, the best at hand.
 
         `version` is what answers name as their model; empty: the version of the weights. `adapter` is a folder that peft wrote, a LoRA
         for these weights. Generators with the same `bases`, weights and device share one loaded model, whatever their adapters, and
-        those with an adapter add only that. `aclose` finishes what runs, fails what waits, and frees the model with its last user.
+        those with an adapter add only that. `precision` is `auto`, `float32` or `packed` (see `bases.load`). `aclose` finishes what
+        runs, fails what waits, and frees the model with its last user.
         """
         self._weights = weights
         self._device = device
         self._version = version or weights.version
         self._adapter = adapter
+        self._precision = precision
         self._bases = bases or SharedBases()
         self._opening = asyncio.Lock()
         self._opened: tuple[Host, PreTrainedTokenizerBase] | None = None
@@ -91,7 +94,7 @@ class LocalGenerator:
     async def _open(self) -> tuple[Host, PreTrainedTokenizerBase]:
         async with self._opening:
             if self._opened is None:
-                opened = await asyncio.to_thread(self._bases.open, self._weights, self._device, self._adapter)
+                opened = await asyncio.to_thread(self._bases.open, self._weights, self._device, self._precision, self._adapter)
                 try:
                     await self._rehearse(*opened)
                 except BaseException:
