@@ -35,6 +35,8 @@ class ContinuousHost:
         self._running[request_id] = _Running(request)
         self._manager.register_result_handler(request_id, self._deliver)
         try:
+            if not self._manager.is_running():  # its thread ends with the first pass that runs out of memory, and all requests with it
+                self._manager.start()
             self._manager.add_request(request.input_ids, request_id, max_new_tokens=request.max_tokens, streaming=True)
         except (RuntimeError, ValueError) as error:  # the queue is full, or the manager has stopped
             del self._running[request_id]
