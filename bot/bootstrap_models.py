@@ -57,18 +57,33 @@ def control_of(graph: Frontdesk) -> RegistryModelControl:
 
 
 async def generator_of(graph: Frontdesk) -> Generator:
-    """Return the model that serves, for a process that answers a question or two and ends."""
-    models = await models_of(graph)
+    """Return the model that serves, or that the settings of this process name: for one that answers a question or two and ends."""
+    models = _assembled(graph)
     await models.follower.start()
+    for alias, model_id in (await _named_by_settings(graph)).items():
+        models.follower.switches[alias].put(await models.follower.loader.load(await graph.model_registry.version(model_id)))
     return models.generator
 
 
 async def models_of(graph: Frontdesk) -> Models:
     """Return what serves models, what the settings name being registered. Raises `ModelError` when that cannot be had."""
-    await _follow_settings(graph)
+    await follow_settings(graph)
+    return _assembled(graph)
+
+
+async def follow_settings(graph: Frontdesk, *, only_first: bool = False) -> None:
+    """Promote what settings name anew; `only_first`: where nothing was ever promoted, so that there is something to go back to."""
+    for alias, model_id in (await _named_by_settings(graph)).items():
+        current = await graph.model_registry.current(Kind.GENERATOR, alias)
+        if current is None or not only_first:
+            after = current.assignment_id if current else 0
+            await graph.model_registry.assign(Kind.GENERATOR, alias, model_id, Step.PROMOTE, SETTINGS, after=after)
+
+
+def _assembled(graph: Frontdesk) -> Models:
     switches = {alias: ModelSwitch(alias) for alias in Alias}
     champion = ResilientGenerator(switches[Alias.CHAMPION], switches[Alias.FALLBACK])
-    canary = Canary(champion, switches[Alias.CHALLENGER], partial(_shadowed, graph))
+    canary = Canary(champion, switches[Alias.CHALLENGER], partial(_shadowed, graph), partial(_failed, graph))
     follower = Follower(
         host_id=f"{socket.gethostname()}:{os.getpid()}",
         registry=graph.model_registry,
@@ -145,6 +160,11 @@ async def _shadowed(graph: Frontdesk, generation: Generation, prompt: Prompt, se
     await graph.version_log.add(generation.model_version, record)
 
 
+async def _failed(graph: Frontdesk, version: str, seconds: float) -> None:
+    """Count an answer that a challenger did not write: one that no passage backs, so that it is stopped like one that writes nonsense."""
+    await graph.version_log.add(version, VersionRecord(seconds, abstained=False, quoted=True, helpful=None))
+
+
 def loader_of(graph: Frontdesk) -> Loader:
     """What opens each version as this process is set."""
     settings = graph.settings
@@ -177,11 +197,11 @@ async def endpoints(graph: Frontdesk) -> Mapping[str, str]:
     return found
 
 
-async def _follow_settings(graph: Frontdesk) -> None:
-    """Promote what a setting names when it names another model than the last time; what admins promote since then wins."""
+async def _named_by_settings(graph: Frontdesk) -> dict[Alias, str]:
+    """Return the versions that settings name anew: where a setting is as it was, what admins have promoted since then wins."""
     await graph.model_registry.register(_QUOTING)  # anybody may promote it: no model at all
-    asked = {Alias.CHAMPION: graph.settings.model, Alias.FALLBACK: graph.settings.fallback_model}
-    for alias, model in asked.items():
+    found: dict[Alias, str] = {}
+    for alias, model in {Alias.CHAMPION: graph.settings.model, Alias.FALLBACK: graph.settings.fallback_model}.items():
         current = await graph.model_registry.current(Kind.GENERATOR, alias)
         serves = current is not None and bool(current.model_id)
         if not model or (model == AUTO and serves):
@@ -191,8 +211,8 @@ async def _follow_settings(graph: Frontdesk) -> None:
         moves = await graph.model_registry.history(Kind.GENERATOR, alias, _MOST_MOVES)
         mine = next((move.model_id for move in moves if move.actor == SETTINGS), None)
         if mine != model_id or not serves:
-            after = current.assignment_id if current else 0
-            await graph.model_registry.assign(Kind.GENERATOR, alias, model_id, Step.PROMOTE, SETTINGS, after=after)
+            found[alias] = model_id
+    return found
 
 
 async def _registered(graph: Frontdesk, location: str) -> str:

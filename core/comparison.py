@@ -12,6 +12,7 @@ from core.registry import VersionRecord
 FIRST_LOOK = 32  # answers of the challenger; then 64, 128, ...: looking after each would find a difference where there is none
 ALPHA = 0.05  # chance to stop a challenger that is as good, over all looks and measures together
 _Z = NormalDist().inv_cdf(0.975)
+MOST_RECORDS = 20_000  # of a version that are read to compare it: by then it is promoted or not
 _SLOWER = 1.25  # a challenger that needs a quarter more time is slower, less is noise
 
 
@@ -72,13 +73,18 @@ def worse(champion: Sequence[VersionRecord], challenger: Sequence[VersionRecord]
     """Return in words why the challenger is worse, empty while that is not clear; records are oldest first.
 
     It is looked at after 32, 64, 128, ... of its answers, and look k spends 1/2^k of `ALPHA`, split over four measures, so that a
-    challenger that is as good is stopped with a chance of at most `ALPHA`, however often this is asked.
+    challenger that is as good is stopped with a chance of at most `ALPHA`. The champion's answers are those of the same time: with
+    a small share they come faster, and the first ones would be compared with another hour of the day.
     """
     if len(challenger) < FIRST_LOOK:
         return ""
     look = int(math.log2(len(challenger) / FIRST_LOOK)) + 1
     size = FIRST_LOOK * 2 ** (look - 1)
-    old, new = quality(champion[:size]), quality(challenger[:size])
+    tried = challenger[:size]
+    control = [one for one in champion if one.at <= tried[-1].at]
+    if len(control) < FIRST_LOOK:
+        return ""
+    old, new = quality(control), quality(tried)
     alpha = ALPHA / 2**look / 4
     for name, before, now in (
         ("👎", _rest(old.helpful), _rest(new.helpful)),
@@ -87,7 +93,7 @@ def worse(champion: Sequence[VersionRecord], challenger: Sequence[VersionRecord]
     ):
         if before.of and now.of and now.rate > before.rate and _chance(before, now) < alpha:
             return f"more {name}: {now} against {before} of the champion, after {size} answers"
-    old_seconds, new_seconds = ([one.seconds for one in records[:size]] for records in (champion, challenger))
+    old_seconds, new_seconds = ([one.seconds for one in records] for records in (control, tried))
     if old_seconds and new.p50_seconds > _SLOWER * old.p50_seconds and _chance_slower(old_seconds, new_seconds) < alpha:
         return f"slower: {new.p50_seconds:.1f} s against {old.p50_seconds:.1f} s of the champion, after {size} answers"
     return ""

@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -177,8 +177,9 @@ def served_before(history: Sequence[Assignment]) -> str | None:
         match move.step:
             case Step.PROMOTE if not stack or stack[-1] != move.model_id:
                 stack.append(move.model_id)
-            case Step.ROLLBACK | Step.REVERT | Step.CLEAR if stack:
-                stack.pop()
+            case Step.ROLLBACK | Step.REVERT | Step.CLEAR:
+                while stack and stack[-1] != move.model_id:  # what was promoted meanwhile, and never served, goes too
+                    stack.pop()
     return stack[-2] if len(stack) > 1 else None
 
 
@@ -241,6 +242,7 @@ class VersionRecord(NamedTuple):
     abstained: bool
     quoted: bool  # what it wrote was backed by no passage, so a passage was quoted instead
     helpful: bool | None  # the last word of whoever judged it last
+    at: datetime = datetime.min.replace(tzinfo=UTC)  # when it was written
 
 
 class VersionLog(Protocol):

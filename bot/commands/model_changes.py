@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import click
 
 from bot.bootstrap import Frontdesk
-from bot.bootstrap_models import control_of, promote_embedder, tried
+from bot.bootstrap_models import control_of, follow_settings, promote_embedder, tried
 from bot.terminal import err, out, print_json, progress, with_frontdesk
 from core.audit import STARTED
 from core.errors import FrontdeskError
@@ -115,6 +115,7 @@ async def _audited(graph: Frontdesk, name: str, target: str, work: Work) -> str:
     actor, action, said, result = f"cli:{getpass.getuser()}", name, "it broke off", "failed"
     await graph.audit_log.record(actor, action, target, STARTED)
     try:
+        await follow_settings(graph, only_first=True)
         with err.status(f"{name} {target}: waiting for every process to follow"):
             said = await work(graph, actor)
         result = "done"

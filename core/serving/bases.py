@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import ModelError
 from core.serving import chat, headroom
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class _Key(NamedTuple):
     folder: Path  # a version and the base of an adapter may have other names for the same files
     device: str
+    precision: str
 
 
 class SharedBases:
@@ -31,7 +32,9 @@ class SharedBases:
         self._lock = threading.Lock()  # two models that load at once would need memory for both
         self._bases: dict[_Key, _Base] = {}
 
-    def open(self, weights: Weights, device: str, adapter: Path | None, *, anew: bool = False) -> tuple[Host, PreTrainedTokenizerBase]:
+    def open(
+        self, weights: Weights, device: str, precision: str, adapter: Path | None, *, anew: bool = False
+    ) -> tuple[Host, PreTrainedTokenizerBase]:
         """Return a host of requests to these weights, with an adapter or without. Blocks. Raises `ModelError`.
 
         `anew` reads them from disk though they are loaded; who uses what is loaded keeps it. A whole model on CUDA is not shared:
@@ -41,9 +44,9 @@ class SharedBases:
         if target == "cuda" and adapter is None:
             from core.serving.continuous import ContinuousHost
 
-            model, tokenizer = load(weights, target)
+            model, tokenizer = load(weights, target, precision)
             return ContinuousHost(model, tokenizer), tokenizer
-        base = self._enter(weights, target, anew)
+        base = self._enter(_Key(weights.folder.resolve(), target, precision), weights, anew)
         try:
             return _Place(self, base, base.host.attach(adapter)), base.tokenizer
         except BaseException:
@@ -60,8 +63,7 @@ class SharedBases:
                 del self._bases[base.key]
         base.host.close()
 
-    def _enter(self, weights: Weights, device: str, anew: bool) -> _Base:
-        key = _Key(weights.folder.resolve(), device)
+    def _enter(self, key: _Key, weights: Weights, anew: bool) -> _Base:
         with self._lock:
             base = None if anew else self._bases.get(key)
             if base is None:
@@ -76,7 +78,7 @@ class _Base:
     def __init__(self, key: _Key, weights: Weights) -> None:
         from core.serving.inflight import InflightHost
 
-        model, self.tokenizer = load(weights, key.device)
+        model, self.tokenizer = load(weights, key.device, key.precision)
         self.key = key
         self.host: InflightHost = InflightHost(model, self.tokenizer)
         self.users = 0
@@ -96,21 +98,25 @@ class _Place:
 
     def close(self) -> None:
         """See `Host.close`."""
-        self._base.host.detach(self._lane)
-        self._bases.leave(self._base)
+        try:
+            self._base.host.detach(self._lane)
+        finally:
+            self._bases.leave(self._base)
 
 
-def load(weights: Weights, device: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Return a model on `device` and its tokenizer, tried on a chat. Raises `ModelError`."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def load(weights: Weights, device: str, precision: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return a model on `device` and its tokenizer, tried on a chat. Raises `ModelError`.
+
+    `precision` is `float32`, `packed` (bf16, and fewer bits for writing; CPU) or `auto`: packed on a CPU made for bf16, else float32; bf16
+    on a GPU.
+    """
+    from transformers import AutoTokenizer
 
     weights.verify()
-    headroom.require(weights.folder, device, _dtype(device).itemsize)
+    headroom.require(weights.folder, device, 4 if device == "cpu" or precision == "float32" else 2)
     try:
         tokenizer = AutoTokenizer.from_pretrained(weights.folder, padding_side="left", local_files_only=True)
-        options = _placement(device) | {"dtype": _dtype(device), "local_files_only": True, "use_safetensors": True}
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(weights.folder, **options)
-        model = (model if len(options) > 3 else model.to(device)).eval()
+        model = _opened(weights, device, precision)
         tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token  # Llama and others name none
         chat.encode(tokenizer, chat.SAMPLE)  # a missing or refusing chat template is found now and not with the first question
     except Exception as error:  # the libraries raise anything: a Rust error for cut-off weights, Jinja's for a template
@@ -129,6 +135,22 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def _opened(weights: Weights, device: str, precision: str) -> PreTrainedModel:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    is_exact = device == "cpu" or precision == "float32"
+    placement = _placement(device)
+    options = {"dtype": torch.float32 if is_exact else torch.bfloat16, "local_files_only": True, "use_safetensors": True}
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(weights.folder, **options, **placement)
+    if device == "cpu" and precision != "float32":
+        from core.serving import packing
+
+        if precision == "packed" or packing.suits_this_processor():
+            packing.pack(model)
+    return (model if placement else model.to(device)).eval()
+
+
 def _placement(device: str) -> dict[str, str]:
     """Return how a model is spread over GPUs: sharded under torchrun (a rank each), else by layers where there are several."""
     import torch
@@ -138,9 +160,3 @@ def _placement(device: str) -> dict[str, str]:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return {"tp_plan": "auto"}
     return {"device_map": "auto"} if torch.cuda.device_count() > 1 else {}
-
-
-def _dtype(device: str) -> Any:
-    import torch
-
-    return torch.float32 if device == "cpu" else torch.bfloat16

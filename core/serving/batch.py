@@ -42,7 +42,7 @@ class Batch:
         longest = 0
         for row in waiting:
             longest = max(longest, len(row.tokens) - self._prefixes.covers(row.tokens))
-            if len(admitted) == room or (admitted and longest * (len(admitted) + 1) > self._sizes.tokens_read):
+            if len(admitted) >= room or (admitted and longest * (len(admitted) + 1) > self._sizes.tokens_read):
                 break
             admitted.append(row)
         return admitted

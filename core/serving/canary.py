@@ -13,22 +13,27 @@ from core.domain import Generation, Limits, Prompt
 from core.errors import ModelError
 from core.ports import Generator
 from core.registry import Load
+from core.serving.resilient import Patience, ResilientGenerator
 from core.serving.switch import ModelSwitch
 
 logger = logging.getLogger(__name__)
 
 _SHADOWS_AT_ONCE = 2  # more would take the time of customers; what comes beyond is not tried, a sample is enough
 
+_PATIENCE = Patience(first_token=15.0, between_tokens=10.0, whole=20.0)  # the champion still needs its own time after it
 Shadowed = Callable[[Generation, Prompt, float], Awaitable[None]]
+Failed = Callable[[str, float], Awaitable[None]]
 
 
 class Canary:
     """`Generator` that sends `share` percent of the conversations to the challenger, each conversation always to the same model."""
 
-    def __init__(self, champion: Generator, challenger: ModelSwitch, shadowed: Shadowed) -> None:
-        """`shadowed` is told what a challenger without a share wrote, to which prompt, in how many seconds."""
+    def __init__(self, champion: Generator, challenger: ModelSwitch, shadowed: Shadowed, failed: Failed) -> None:
+        """`shadowed` is told what a challenger without a share wrote, to which prompt, in how many seconds; `failed`, that it failed."""
         self._champion = champion
         self._challenger = challenger
+        self._tried = ResilientGenerator(challenger, patience=_PATIENCE)  # nobody waits for ever, and what fails is left alone
+        self._failed = failed
         self._shadowed = shadowed
         self._shadows: set[asyncio.Task[None]] = set()
         self.share = 0
@@ -55,9 +60,9 @@ class Canary:
     async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
         """See `Generator.stream`. A challenger that fails before its first piece leaves the answer to the champion."""
         if self._is_chosen(prompt.conversation):
-            has_begun = False
+            has_begun, version, started = False, self._challenger.serves, time.perf_counter()
             try:
-                async with aclosing(self._challenger.stream(prompt, limits)) as pieces:
+                async with aclosing(self._tried.stream(prompt, limits)) as pieces:
                     async for piece in pieces:
                         has_begun = True
                         yield piece
@@ -66,6 +71,7 @@ class Canary:
                 if has_begun:
                     raise
                 logger.warning("the challenger failed, the champion answers: %s", error)
+                await self._failed(version, time.perf_counter() - started)
         is_written = False
         try:
             async with aclosing(self._champion.stream(prompt, limits)) as pieces:
@@ -102,7 +108,7 @@ class Canary:
     async def _write_silently(self, prompt: Prompt, limits: Limits) -> None:
         started = time.perf_counter()
         try:
-            async with aclosing(self._challenger.stream(prompt, limits)) as pieces:
+            async with aclosing(self._tried.stream(prompt, limits)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Generation):
                         await self._shadowed(piece, prompt, time.perf_counter() - started)

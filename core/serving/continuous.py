@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 from transformers import GenerationConfig
@@ -11,6 +12,9 @@ from core.serving.hosting import MAX_WAITING, Request, end_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+_CACHE_SHARE = 0.45  # of what is free beside the weights: the next version is loaded, and has its own cache, while this one still writes
 
 
 class ContinuousHost:
@@ -23,7 +27,7 @@ class ContinuousHost:
         generation.pad_token_id = tokenizer.pad_token_id
         self._manager = model.init_continuous_batching(
             generation_config=generation,
-            continuous_batching_config=config or ContinuousBatchingConfig(max_queue_size=MAX_WAITING),
+            continuous_batching_config=config or ContinuousBatchingConfig(max_queue_size=MAX_WAITING, max_memory_percent=_CACHE_SHARE),
         )
         self._manager.start()
         self._count = 0
@@ -35,6 +39,8 @@ class ContinuousHost:
         self._running[request_id] = _Running(request)
         self._manager.register_result_handler(request_id, self._deliver)
         try:
+            if not self._manager.is_running():  # its thread ends with the first pass that runs out of memory, and all requests with it
+                self._manager.start()
             self._manager.add_request(request.input_ids, request_id, max_new_tokens=request.max_tokens, streaming=True)
         except (RuntimeError, ValueError) as error:  # the queue is full, or the manager has stopped
             del self._running[request_id]
@@ -42,7 +48,13 @@ class ContinuousHost:
 
     def close(self) -> None:
         """See `Host.close`."""
+        import torch
+
         self._manager.stop(block=True)
+        del self._manager
+        gc.collect()
+        if torch.cuda.is_available():  # what torch keeps for later counts as taken when the next model asks what is free
+            torch.cuda.empty_cache()
 
     def _deliver(self, output: Any) -> None:
         running = self._running[output.request_id]

@@ -60,8 +60,8 @@ class Follower:
                 continue
             try:
                 switch.put(await self.loader.load(await self.registry.version(move.model_id)))
-            except FrontdeskError as error:
-                self._failed(alias, error)
+            except Exception as error:  # whatever it is, the page must come up and the other aliases serve
+                self._failed(alias, error, until_open=True)
             self._followed[alias].move = move.assignment_id
             self._follow_share(alias, move)
 
@@ -72,13 +72,14 @@ class Follower:
                 if switch.serves:
                     await switch.open()
                     logger.info("model %r is loaded as %s", switch.version, alias)
-            except ModelError as error:
+            except Exception as error:  # a library's own too
                 self._failed(alias, error, until_open=True)
         await self._report()
 
     async def run(self) -> None:
         """Open, then follow until cancelled."""
         try:
+            await self._report()  # whoever waits for all processes must know of this one before its models are loaded
             await self.open()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._look_forever())
@@ -105,8 +106,7 @@ class Follower:
         newest = await self.registry.newest_move()
         if newest == self._seen:
             return False
-        for alias in self.switches:
-            await self._follow(alias)
+        await asyncio.gather(*(self._follow(alias) for alias in self.switches))  # a large champion keeps no challenger from being stopped
         self._seen = newest
         return True
 
@@ -125,7 +125,7 @@ class Follower:
             followed.problem = ""
             self.last = f"{alias}: {before or 'nothing'} was taken out. {move.reason}".strip()
             await self.announce(f"No model serves as {alias} any more. {move.reason}".strip(), _key(move))
-        elif move.model_id != before or move.step is Step.RELOAD or not switch.is_open:
+        elif move.model_id != before or move.step is Step.RELOAD or followed.until_open:
             await self._replace(alias, move, before)
         else:
             followed.problem = ""
@@ -156,15 +156,16 @@ class Follower:
 
     async def _prepared(self, model_id: str, *, anew: bool) -> tuple[Generator, str]:
         """Return a generator that is loaded and has passed its probe; one that has not is closed. Raises `ModelError`."""
-        candidate = await self.loader.load(await self.registry.version(model_id), anew=anew)
+        candidate: Generator | None = None
         try:
+            candidate = await self.loader.load(await self.registry.version(model_id), anew=anew)
             await candidate.open()
             return candidate, await self.probe(candidate)
-        except FrontdeskError:
-            await candidate.aclose()
-            raise
-        except Exception as error:  # a library's own: the model that serves must not fall with the one that was to follow it
-            await candidate.aclose()
+        except Exception as error:  # a library's own too: the model that serves must not fall with the one that was to follow it
+            if candidate is not None:
+                await candidate.aclose()
+            if isinstance(error, FrontdeskError):
+                raise
             raise ModelError(f"{model_id} cannot be served: {type(error).__name__}: {error}") from error
 
     async def _keep(self, alias: Alias, move: Assignment, before: str, why: str) -> None:
@@ -174,15 +175,19 @@ class Follower:
         said = f"Model {move.model_id} does not serve as {alias}: {why} {before or 'Nothing'} serves on."
         # What a process has given back is not given back again: two that each serve what the other cannot would never end.
         if before != move.model_id and not move.actor.startswith(_HOST):
-            await self._give_back(alias, move, before, why)
+            await self._give_back(alias, move, why)
         await self.announce(said, _key(move))
 
-    async def _give_back(self, alias: Alias, move: Assignment, before: str, why: str) -> None:
-        step = Step.REVERT if move.step is Step.PROMOTE else Step.PROMOTE
-        await self.registry.assign(
-            _KIND, alias, before, step if before else Step.CLEAR, f"{_HOST}{self.host_id}",
-            share=self.canary.share if alias is Alias.CHALLENGER and before else 0, reason=why[:500], after=move.assignment_id,
-        )  # fmt: skip
+    async def _give_back(self, alias: Alias, move: Assignment, why: str) -> None:
+        """Move the alias back to where it was before a move: what others serve, whether or not this process does."""
+        history = await self.registry.history(_KIND, alias)
+        earlier = next((one for one in history if one.assignment_id < move.assignment_id), None)
+        if earlier is not None and earlier.model_id == move.model_id:
+            return  # a reload, or another share: the alias was there before
+        model_id, share = (earlier.model_id, earlier.share) if earlier else ("", 0)
+        step = Step.CLEAR if not model_id else Step.PROMOTE if move.step is Step.ROLLBACK else Step.REVERT
+        actor, after = f"{_HOST}{self.host_id}", move.assignment_id
+        await self.registry.assign(_KIND, alias, model_id, step, actor, share=share, reason=why[:500], after=after)
 
     def _failed(self, alias: Alias, error: Exception, *, until_open: bool = False) -> None:
         self._followed[alias].problem, self._followed[alias].until_open = str(error), until_open

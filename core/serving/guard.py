@@ -8,14 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 
-from core.comparison import worse
+from core.comparison import MOST_RECORDS, worse
 from core.errors import StorageError
 from core.registry import Alias, Kind, ModelRegistry, Step, VersionLog
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 30.0
-_MOST_RECORDS = 4096  # by then a challenger is promoted or not; more would be read again and again
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class Guard:
         moves = takewhile(lambda move: move.model_id == tried.model_id, await self.registry.history(Kind.GENERATOR, Alias.CHALLENGER))
         begun_at = min(move.assigned_at for move in moves)
         since = max(begun_at, champion.assigned_at)
-        old = await self.log.records(champion.model_id, since, _MOST_RECORDS)
-        why = worse(old, await self.log.records(tried.model_id, since, _MOST_RECORDS))
+        old = await self.log.records(champion.model_id, since, MOST_RECORDS)
+        why = worse(old, await self.log.records(tried.model_id, since, MOST_RECORDS))
         if why:
             reason = f"Challenger {tried.model_id} was stopped: {why}."
             stopped = await self.registry.assign(

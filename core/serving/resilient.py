@@ -24,8 +24,8 @@ _ATTEMPTS = (2, 1)  # of the primary and of the fallback
 class Patience:
     """Seconds that one generator is waited for."""
 
-    # 10 would do for a model that starts at once. On a CPU a request first waits for the cohort before it, up to 16 customers with
-    # 160 tokens each, and from here it cannot be seen when the model could begin with this one.
+    # 10 would do for a model that starts at once. On a CPU prompts are read in one or two at a time, 0.3 s each, and with all 32 rows
+    # taken a request waits for a place: from here it cannot be seen when the model could begin with this one.
     first_token: float = 30.0
     between_tokens: float = 10.0
     whole: float = 45.0  # loading and the retry included

@@ -27,9 +27,9 @@ class Traffic:
         self._forget()
         return Load(self._waiting, self._running, sum(tokens for _, tokens in self._seconds) / WINDOW_SECONDS)
 
-    def request(self) -> Request:
+    def request(self) -> Counted:
         """Return a block that is one request: it waits until its `begun` is called."""
-        return Request(self)
+        return Counted(self)
 
     def wrote(self, tokens: int) -> None:
         """Count tokens that were written now."""
@@ -50,7 +50,7 @@ class Traffic:
             self._seconds.popleft()
 
 
-class Request:
+class Counted:
     """Counted as waiting, then as running, while its block is open."""
 
     def __init__(self, traffic: Traffic) -> None:

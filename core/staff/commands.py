@@ -116,7 +116,8 @@ class Commands:
 
     async def carry_out(self, caller: Caller, order: Order) -> Outcome:
         """Change the models; what loads something five times an hour at most, whoever asks, what goes back at any time."""
-        per_hour = 0 if order.name == "rollback" else CHANGES_PER_HOUR
+        goes_back = order.name == "rollback" or (order.name == "canary" and order.argument.split(" ")[0] in ("off", "0", "0%"))
+        per_hour = 0 if goes_back else CHANGES_PER_HOUR
         target = order.argument or "models"
         return await self._change(caller, f"models.{order.name}", target, lambda: self._obey(order, caller.actor), per_hour=per_hour)
 
@@ -199,8 +200,9 @@ class Commands:
             case "canary":
                 share, model_id = canary_of(order.argument)
                 return await (self._models.end_canary(actor) if share is None else self._models.canary(share, model_id, actor))
-            case _:
+            case "reload":
                 return await self._models.reload(actor)
+        raise _NotDoneError(f"There is no order {order.name!r}.")
 
     async def _status(self) -> str:
         served = [f"Knowledge {name}: {await self._knowledge.active(name) or 'not published'}" for name in await self._knowledge.names()]

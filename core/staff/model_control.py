@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.comparison import Quality, quality
+from core.comparison import MOST_RECORDS, Quality, quality
 from core.errors import ModelError
 from core.knowledge import KnowledgeStore
 from core.registry import Alias, Assignment, HostBoard, HostReport, Kind, ModelRegistry, Step, VersionLog, served_before
@@ -15,8 +15,8 @@ from core.registry import Alias, Assignment, HostBoard, HostReport, Kind, ModelR
 PATIENCE_SECONDS = 180.0  # for all processes to load a model: one of 8 GB from a slow disk takes two minutes
 HEARD_SECONDS = 20.0  # whoever said nothing for so long has ended; processes report every 5 s
 _LOOK_SECONDS = 0.2
-_MOST_RECORDS = 2000  # the first answers of a version that its quality is reckoned from
 _SHOWN_MOVES = 5
+_MOST_MOVES = 10_000  # of the history, to find what served before: reloads are among them
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class RegistryModelControl:
         said = await self._move(model_id, Step.PROMOTE, actor, after=current.assignment_id if current else 0)
         tried = await self.registry.current(Kind.GENERATOR, Alias.CHALLENGER)
         if tried is not None and tried.model_id == model_id:  # it has won
-            await self.registry.assign(Kind.GENERATOR, Alias.CHALLENGER, "", Step.CLEAR, actor, reason="It was promoted.")
+            await self.registry.assign(
+                Kind.GENERATOR, Alias.CHALLENGER, "", Step.CLEAR, actor, reason="It was promoted.", after=tried.assignment_id
+            )
         return said
 
     async def rollback(self, kind: str, actor: str) -> str:
@@ -69,7 +71,7 @@ class RegistryModelControl:
         if kind != Kind.GENERATOR:
             raise ModelError(f"Models of kind {kind!r} cannot be rolled back. Kinds: {Kind.GENERATOR}, {Kind.EMBEDDER}.")
         current = await self._served()
-        before = served_before(await self.registry.history(Kind.GENERATOR, Alias.CHAMPION))
+        before = served_before(await self.registry.history(Kind.GENERATOR, Alias.CHAMPION, _MOST_MOVES))
         if before is None:
             raise ModelError(f"Nothing served before {current.model_id}.")
         return await self._move(before, Step.ROLLBACK, actor, after=current.assignment_id)
@@ -132,11 +134,11 @@ class RegistryModelControl:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _quality(self, move: Assignment) -> Quality:
-        return quality(await self.log.records(move.model_id, move.assigned_at, _MOST_RECORDS))
+        return quality(await self.log.records(move.model_id, move.assigned_at, MOST_RECORDS))
 
     async def _rollback_embedder(self, actor: str) -> str:
         """Serve the newest indexes of the embedder before, all of them or none: an index and its embedder move together."""
-        before = served_before(await self.registry.history(Kind.EMBEDDER, Alias.CHAMPION))
+        before = served_before(await self.registry.history(Kind.EMBEDDER, Alias.CHAMPION, _MOST_MOVES))
         if before is None:
             raise ModelError("No other embedder served before this one.")
         found: dict[str, str] = {}
@@ -147,9 +149,9 @@ class RegistryModelControl:
                 raise ModelError(f"Knowledge {name} has no index of {before}: nothing was changed. Publish it with that embedder first.")
             if older is not None:
                 found[name] = older
-        await self.registry.assign(Kind.EMBEDDER, Alias.CHAMPION, before, Step.ROLLBACK, actor)
         for name, version in found.items():
             await self.knowledge.activate(name, version, actor)
+        await self.registry.assign(Kind.EMBEDDER, Alias.CHAMPION, before, Step.ROLLBACK, actor)
         return f"Embedder {before} again, with " + ", ".join(f"{name} {version}" for name, version in found.items())
 
 

@@ -102,7 +102,8 @@ class MemoryVersionLog:
 
     async def add(self, model_id: str, record: VersionRecord) -> None:
         """See `VersionLog.add`."""
-        self._silent.append((model_id, utc_now(), record))
+        now = utc_now()
+        self._silent.append((model_id, now, record._replace(at=now)))
 
     async def _record(self, turn: TurnRecord) -> VersionRecord:
         given, reply = await self._feedback.of(turn.turn_id), turn.reply
@@ -111,4 +112,5 @@ class MemoryVersionLog:
             abstained=(reply.decision, reply.reason) == (Decision.HANDOFF, Reason.LOW_CONFIDENCE),
             quoted=reply.reason is Reason.QUOTED,
             helpful=given[-1].helpful if given else None,
+            at=turn.asked_at,
         )

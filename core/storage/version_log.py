@@ -62,8 +62,9 @@ def _record(row: RowMapping) -> VersionRecord:
         abstained=(row["decision"], row["reason"]) == (Decision.HANDOFF, Reason.LOW_CONFIDENCE),
         quoted=row["reason"] == Reason.QUOTED,
         helpful=None if row["helpful"] is None else bool(row["helpful"]),
+        at=row["answered_at"],
     )
 
 
 def _shadow(row: RowMapping) -> VersionRecord:
-    return VersionRecord(row["seconds"], row["abstained"], row["quoted"], helpful=None)
+    return VersionRecord(row["seconds"], row["abstained"], row["quoted"], helpful=None, at=row["written_at"])

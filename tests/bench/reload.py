@@ -95,7 +95,7 @@ async def fly(platform: str, customers: int, rounds: int) -> dict[str, Any]:
         for model_id in SAYS:
             await registry.register(ModelVersion(model_id, Kind.GENERATOR, model_id))
         await registry.assign(Kind.GENERATOR, Alias.CHAMPION, "a@1", Step.PROMOTE, "bench")
-        canary = Canary(switches[Alias.CHAMPION], switches[Alias.CHALLENGER], _nothing)
+        canary = Canary(switches[Alias.CHAMPION], switches[Alias.CHALLENGER], _nothing, _nothing)
         follower = Follower("bench", registry, SqlHostBoard(database), PacedShelf(), switches, canary, _passed, _nothing)
         await follower.start()
         async with AsyncExitStack() as stack:
@@ -163,7 +163,7 @@ async def weigh(model: str, reloads: int, seed: int) -> dict[str, Any]:
             registry, switches = MemoryModelRegistry(), {alias: ModelSwitch(alias) for alias in Alias}
             known = graph.artifacts.take(model, actor="bench")
             await registry.register(known)
-            canary = Canary(switches[Alias.CHAMPION], switches[Alias.CHALLENGER], _nothing)
+            canary = Canary(switches[Alias.CHAMPION], switches[Alias.CHALLENGER], _nothing, _nothing)
             probing = partial(probe.probe, golden=golden, seconds=600)
             follower = Follower("bench", registry, MemoryHostBoard(), loader_of(graph), switches, canary, probing, _nothing)
             await registry.assign(Kind.GENERATOR, Alias.CHAMPION, known.model_id, Step.PROMOTE, "bench")

@@ -91,7 +91,7 @@ async def stage(platform: str, database: Database) -> AsyncIterator[Stage]:
     await registry.assign(Kind.GENERATOR, Alias.CHAMPION, "a@1", Step.PROMOTE, "setup")
     switches = {alias: ModelSwitch(alias) for alias in Alias}
 
-    async def unseen(generation: Generation, prompt: Prompt, seconds: float) -> None:
+    async def unseen(*_: object) -> None:
         raise AssertionError("nothing is written silently here")
 
     async def probe(generator: object) -> str:
@@ -102,7 +102,7 @@ async def stage(platform: str, database: Database) -> AsyncIterator[Stage]:
     async def announce(text: str, key: str) -> None:
         await SqlDrafts(database).announce(platform, text, key)
 
-    canary = Canary(switches[Alias.CHAMPION], switches[Alias.CHALLENGER], unseen)
+    canary = Canary(switches[Alias.CHAMPION], switches[Alias.CHALLENGER], unseen, unseen)
     follower = Follower("host-1", registry, board, models, switches, canary, probe, announce)
     models.gate = asyncio.Event()
     await follower.start()

@@ -18,7 +18,8 @@ class Log:
     kept: list[tuple[str, datetime, VersionRecord]] = field(default_factory=list)
 
     async def add(self, model_id: str, record: VersionRecord) -> None:
-        self.kept.append((model_id, utc_now(), record))
+        now = utc_now()
+        self.kept.append((model_id, now, record._replace(at=now)))
 
     async def records(self, model_id: str, since: datetime, limit: int) -> tuple[VersionRecord, ...]:
         return tuple(record for model, at, record in self.kept if model == model_id and at > since)[:limit]

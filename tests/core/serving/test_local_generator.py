@@ -32,7 +32,7 @@ def generator(folder: Path) -> Iterator[LocalGenerator]:
     """One open model for all tests: it keeps nothing between requests."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    made = LocalGenerator(resolve(str(folder), folder), "cpu")
+    made = LocalGenerator(resolve(str(folder), folder), "cpu", precision="float32")  # others in the batch change no bit of it
     asyncio.run(made.open())
     yield made
     asyncio.run(made.aclose())

@@ -83,10 +83,11 @@ class Host:
     refused: dict[str, str] = field(default_factory=dict)
     news: list[tuple[str, str]] = field(default_factory=list)
     shadows: list[tuple[str, float]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.switches = {alias: ModelSwitch(alias) for alias in Alias}
-        self.canary = Canary(self.switches[Alias.CHAMPION], self.switches[Alias.CHALLENGER], self._shadowed)
+        self.canary = Canary(self.switches[Alias.CHAMPION], self.switches[Alias.CHALLENGER], self._shadowed, self._failure)
         self.follower = Follower(self.name, self.registry, self.board, self.shelf, self.switches, self.canary, self._probe, self._announce)
 
     @property
@@ -99,6 +100,9 @@ class Host:
 
     async def _shadowed(self, generation: Generation, prompt: Prompt, seconds: float) -> None:
         self.shadows.append((generation.model_version, seconds))
+
+    async def _failure(self, version: str, seconds: float) -> None:
+        self.failures.append(version)
 
     async def _probe(self, generator: Generator) -> str:
         if why := self.refused.get(generator.version):
