@@ -109,7 +109,7 @@ async def test_the_real_language_model_answers_from_the_passage_or_quotes_it(gra
     assert found.usage.completion_tokens > 0
     assert "Apache-2.0" in found.text
     assert found.text.rstrip().endswith("[1]")
-    assert found.lineage.model == generator.version != "extractive"
+    assert found.lineage.model == version != "extractive"
     assert json.dumps(reply_document(found))
 
 
