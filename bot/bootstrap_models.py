@@ -177,12 +177,12 @@ def loader_of(graph: Frontdesk) -> Loader:
     return Loader(graph.artifacts, local, partial(_remote, graph))
 
 
-def _remote(graph: Frontdesk, name: str, version: str) -> RemoteGenerator:
+def _remote(graph: Frontdesk, name: str, version: str, adapter: str = "") -> RemoteGenerator:
     """A generator with endpoints of its own: it closes them. Raises `SettingsError`."""
     asked = graph.settings.remote
     if not name or not asked.addresses:
         raise SettingsError(f"{REMOTE}{name} needs the name of a model after the colon, and remote.urls: http://HOST:8000/v1")
-    return RemoteGenerator(EndpointPool([OpenAIServer(url, asked.api_key) for url in asked.addresses]), name, version)
+    return RemoteGenerator(EndpointPool([OpenAIServer(url, asked.api_key) for url in asked.addresses]), name, version, adapter)
 
 
 async def endpoints(graph: Frontdesk) -> Mapping[str, str]:

@@ -41,12 +41,9 @@ def import_(source: str, kind: str, base: str, name: str, licence: str, as_json:
     it yet.
 
     \b
-    Examples:
+    Example:
       frontdesk models import out/run-7 --base HuggingFaceTB/SmolLM2-135M-Instruct
       frontdesk models import Qwen/Qwen3-4B-Instruct-2507 --licence Apache-2.0
-
-    \b
-    Example:
       frontdesk models import remote:support-llm
     """
     with progress() as watch:

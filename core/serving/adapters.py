@@ -31,15 +31,30 @@ class Base(NamedTuple):
 
 def check_adapter(folder: Path, base: Base) -> None:
     """Raise `ModelError` unless the folder holds a LoRA adapter of `base` and nothing else. The folder was inspected before."""
-    told = settings(folder, ADAPTER_CONFIG)
-    _check_settings(told)
-    _check_base(told, base)
-    weights = sorted(path.name for path in folder.rglob("*.safetensors"))
-    if weights != [_WEIGHTS]:
-        raise ModelError(f"An adapter has one file of weights, {_WEIGHTS!r}; here are {', '.join(map(repr, weights))}.")
+    told = _checked_settings(folder, base)
+    _refuse_other_weights(folder)
     layers = {name.removesuffix(".weight"): tensor for name, tensor in tensors_of(base.folder).items() if name.endswith(".weight")}
     _check_targets(told["target_modules"], layers, next(iter(base.names)))
     _check_matrices(told, tensors_of(folder), layers)
+
+
+def check_adapter_of_server(folder: Path, name: str) -> None:
+    """Raise `ModelError` unless the folder holds a LoRA adapter of the model that servers call `name`; its shapes are for the server."""
+    _checked_settings(folder, Base(folder, (name,)))
+    _refuse_other_weights(folder)
+
+
+def _refuse_other_weights(folder: Path) -> None:
+    weights = sorted(path.name for path in folder.rglob("*.safetensors"))
+    if weights != [_WEIGHTS]:
+        raise ModelError(f"An adapter has one file of weights, {_WEIGHTS!r}; here are {', '.join(map(repr, weights))}.")
+
+
+def _checked_settings(folder: Path, base: Base) -> Mapping[str, Any]:
+    told = settings(folder, ADAPTER_CONFIG)
+    _check_settings(told)
+    _check_base(told, base)
+    return told
 
 
 def _check_settings(told: Mapping[str, Any]) -> None:

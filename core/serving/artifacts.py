@@ -11,7 +11,7 @@ from pathlib import Path
 from core.errors import ModelError
 from core.registry import ARTIFACT, EXTRACTIVE, REMOTE, Kind, ModelFile, ModelVersion, unknown
 from core.serving import training_run, weights
-from core.serving.adapters import Base, check_adapter, recorded_names
+from core.serving.adapters import Base, check_adapter, check_adapter_of_server, recorded_names
 from core.serving.folders import Watch, check_name, unwatched
 from core.serving.inspection import ADAPTER_CONFIG, CONFIG, inspect, settings
 from core.serving.shelf import MANIFEST, Shelf, by_name, digests, refuse_changed
@@ -118,6 +118,9 @@ class Artifacts:
             return ""
         if not named:
             raise ModelError(f"It is an adapter ({ADAPTER_CONFIG!r}). Say which model it belongs to: --base ID")
+        if named.startswith(REMOTE):
+            check_adapter_of_server(copy, named.removeprefix(REMOTE))
+            return named
         if wanted.base and run.base and (ours := self._base(wanted.base, known)) != (theirs := self._base(run.base, known)):
             raise ModelError(f"{training_run.FILE!r} says that it was trained on {theirs[0]!r}, not on {ours[0]!r}. Leave --base out.")
         location, base = self._base(named, known)

@@ -20,8 +20,8 @@ def require(folder: Path, device: str, bytes_each: int, free: int | None = None)
     there = free_bytes(device) if free is None else free
     if needed > there:
         raise ModelError(
-            f"The model in {folder} needs {needed / 2**30:.1f} GB on {device}, {there / 2**30:.1f} GB are free while the one before still "
-            "serves. Free some, serve it from another machine (remote:NAME), or stop the old one first by a restart with the new one."
+            f"The model in {folder} needs {needed / 2**30:.1f} GiB on {device}, {there / 2**30:.1f} GiB are free now. Free some, or serve "
+            "it from another machine (remote:NAME); where another one serves, a restart with the new one needs no room for both."
         )
 
 

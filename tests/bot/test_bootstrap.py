@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from bot.bootstrap import frontdesk
-from bot.bootstrap_models import generator_of
+from bot.bootstrap_models import generator_of, loader_of
 from bot.settings import read
 from core import prompting
 from core.domain import Limits, Passage
 from core.errors import FrontdeskError, ModelError
-from tests.core.serving import tiny
+from tests.core.serving import model_folders, tiny
 from tests.servers.openai import ANSWER, MODEL, ModelServer
 
 PROMPT = prompting.build("How do I pay?", (Passage("p", "d", "Pay", "By card."),))
@@ -77,3 +78,23 @@ async def test_a_remote_model_without_a_name_or_a_server_is_told(monkeypatch: py
     async with frontdesk(read(), lambda line: None) as graph:
         with pytest.raises(FrontdeskError, match=r"remote\.urls|After remote: comes the name"):
             await generator_of(graph)
+
+
+async def test_an_adapter_of_a_model_on_a_server_is_imported_loaded_there_and_asked_by_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ModelServer(models=(MODEL,), loads_adapters=True, adapters_under=str(tmp_path)) as server:
+        monkeypatch.setenv("FRONTDESK_MODEL", f"remote:{MODEL}")
+        monkeypatch.setenv("FRONTDESK_REMOTE__URLS", server.url)
+        async with frontdesk(read(), lambda line: None) as graph:
+            folder = model_folders.adapter(tmp_path / "support", base_name=MODEL)
+            version = await asyncio.to_thread(graph.artifacts.take, str(folder), base=f"remote:{MODEL}")
+            await graph.model_registry.register(version)
+            generator = await loader_of(graph).load(version)
+            await generator.open()
+            *_, end = [piece async for piece in generator.stream(PROMPT, Limits())]
+            await generator.aclose()
+            other = model_folders.adapter(tmp_path / "other", base_name="somebody/else")
+            with pytest.raises(ModelError, match="belongs to 'somebody/else'"):
+                graph.artifacts.take(str(other), base=f"remote:{MODEL}")
+    assert (end.model_version, version.model_id in server.models) == (version.model_id, True)  # type: ignore[union-attr]

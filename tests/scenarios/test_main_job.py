@@ -104,6 +104,7 @@ async def test_the_real_language_model_answers_from_the_passage_or_quotes_it(gra
         generator = await generator_of(other)
         async with answering(other, generator) as line:
             found = await reply(line, "Which licence does Frontdesk have?")
+        version = generator.version
         await generator.aclose()
     assert found.decision.value == "answer"
     assert found.usage.completion_tokens > 0

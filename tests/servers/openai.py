@@ -53,6 +53,7 @@ class ModelServer:
     is_healthy: bool = True
     takes_stream_options: bool = True
     loads_adapters: bool = False
+    adapters_under: str = "/adapters"
     port: int = 0
     asked: list[dict[str, Any]] = field(default_factory=list)  # the bodies of chat completions
     paths: list[str] = field(default_factory=list)  # of everything
@@ -124,7 +125,7 @@ class ModelServer:
         body = await request.json()
         if not self.loads_adapters:
             return JSONResponse({"detail": "Not Found"}, 404)
-        if not body["lora_path"].startswith("/adapters/"):
+        if not body["lora_path"].startswith(f"{self.adapters_under}/"):
             return JSONResponse({"error": {"message": f"No adapter found for {body['lora_path']}", "code": 404}}, 400)
         self.models += (body["lora_name"],)
         return Response(f"Success: LoRA adapter '{body['lora_name']}' added successfully.")

@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
 def test_what_fits_is_let_through_and_what_does_not_is_refused_with_both_numbers(folder: Path) -> None:
     needed = headroom.weights_bytes(folder, 4) + headroom.SPARE_BYTES
     headroom.require(folder, "cpu", 4, free=needed)
-    with pytest.raises(ModelError, match=r"needs 0\.5 GB on cpu, 0\.5 GB are free while the one before still serves.*remote:NAME"):
+    with pytest.raises(ModelError, match=r"needs 0\.5 GiB on cpu, 0\.5 GiB are free now.*remote:NAME"):
         headroom.require(folder, "cpu", 4, free=needed - 1)
 
 
