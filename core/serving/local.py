@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,7 @@ class LocalGenerator:
         self._bases = bases or SharedBases()
         self._opening = asyncio.Lock()
         self._opened: tuple[Host, PreTrainedTokenizerBase] | None = None
+        self._loading: asyncio.Task[tuple[Host, PreTrainedTokenizerBase]] | None = None
         self._pace = Pace(clock)
 
     @property
@@ -87,21 +88,32 @@ class LocalGenerator:
     async def aclose(self) -> None:
         """See `Generator.aclose`."""
         async with self._opening:
-            opened, self._opened = self._opened, None
+            if self._loading is not None:
+                with suppress(ModelError):
+                    self._opened = await self._loading
+            opened, self._opened, self._loading = self._opened, None, None
             if opened is not None:
                 await asyncio.to_thread(opened[0].close)
 
     async def _open(self) -> tuple[Host, PreTrainedTokenizerBase]:
         async with self._opening:
             if self._opened is None:
-                opened = await asyncio.to_thread(self._bases.open, self._weights, self._device, self._precision, self._adapter)
+                # Who waits may give up. What is being loaded cannot be stopped: it is there for the next one, not loaded twice.
+                self._loading = self._loading or asyncio.create_task(self._load())
                 try:
-                    await self._rehearse(*opened)
-                except BaseException:
-                    await asyncio.to_thread(opened[0].close)
-                    raise
-                self._opened = opened
+                    self._opened = await asyncio.shield(self._loading)
+                finally:
+                    self._loading = None if self._loading.done() else self._loading
             return self._opened
+
+    async def _load(self) -> tuple[Host, PreTrainedTokenizerBase]:
+        opened = await asyncio.to_thread(self._bases.open, self._weights, self._device, self._precision, self._adapter)
+        try:
+            await self._rehearse(*opened)
+        except BaseException:
+            await asyncio.to_thread(opened[0].close)
+            raise
+        return opened
 
     async def _rehearse(self, host: Host, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write two tokens: libraries warm up, the system prompt is kept, and a model that cannot run is found now."""
