@@ -93,9 +93,9 @@ class InflightHost:
         with torch.inference_mode():
             while self._has_work():
                 self._run_errands()
-                # Whoever was first is last in the next turn: a busy adapter does not keep another one out.
-                self._lanes.append(self._lanes.pop(0)) if self._lanes else None
-                for lane in list(self._lanes):
+                with self._changed:  # whoever was first is last in the next turn: a busy adapter does not keep another one out
+                    self._lanes = self._lanes[1:] + self._lanes[:1]
+                for lane in self._lanes:
                     self._turn(lane)
 
     def _has_work(self) -> bool:
@@ -166,11 +166,13 @@ class InflightHost:
     def _attached(self, adapter: Path | None) -> Lane:
         name = self._adapters.add(adapter) if adapter else ""
         lane = Lane(name, Batch(self._model, self._ends, self._sizes))
-        self._lanes.append(lane)
+        with self._changed:
+            self._lanes.append(lane)
         return lane
 
     def _detached(self, lane: Lane) -> None:
-        self._lanes.remove(lane)
+        with self._changed:
+            self._lanes.remove(lane)
         if lane.adapter:
             self._adapters.remove(lane.adapter)
 

@@ -101,6 +101,27 @@ async def test_an_adapter_that_cannot_be_had_leaves_no_base_behind(
     await generator.aclose()
 
 
+async def test_who_gives_up_while_a_model_loads_leaves_it_to_the_next(base: Weights, loaded: list[weakref.ref[object]]) -> None:
+    generator = LocalGenerator(base, "cpu")
+    opening = asyncio.create_task(generator.open())
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert not generator.is_open
+    assert await text(generator)
+    assert len(loaded) == 1
+    await generator.aclose()
+    abandoned = LocalGenerator(base, "cpu")
+    opening = asyncio.create_task(abandoned.open())
+    await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait([opening])
+    await abandoned.aclose()
+    gc.collect()
+    assert [model() for model in loaded] == [None, None]
+
+
 async def test_the_load_is_what_waits_what_runs_and_what_was_written_in_30_seconds(base: Weights) -> None:
     now = 100.0
     generator = LocalGenerator(base, "cpu", clock=lambda: now)
