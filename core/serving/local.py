@@ -102,11 +102,10 @@ class LocalGenerator:
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._load())
             self._opening.add_done_callback(lambda done: done.cancelled() or done.exception())  # all who waited may be gone
-        opening = self._opening
-        try:
-            return await asyncio.shield(opening)
+        try:  # not through a name: the traceback of whoever gives up would keep the model
+            return await asyncio.shield(self._opening)
         finally:
-            if opening.done() and self._opening is opening:
+            if self._opening is not None and self._opening.done():
                 self._opening = None
 
     async def _load(self) -> tuple[Host, PreTrainedTokenizerBase]:
