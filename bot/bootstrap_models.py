@@ -186,11 +186,11 @@ def _remote(graph: Frontdesk, name: str, version: str, adapter: str = "") -> Rem
 
 
 async def endpoints(graph: Frontdesk) -> Mapping[str, str]:
-    """What is wrong with each endpoint of the remote models that serve, empty where nothing is, by model and address."""
+    """What is wrong with each endpoint of the remote models that serve or are configured, empty where nothing is, by model and address."""
     found: dict[str, str] = {}
-    for alias in Alias:
-        move = await graph.model_registry.current(Kind.GENERATOR, alias)
-        location = (await graph.model_registry.version(move.model_id)).location if move and move.model_id else ""
+    moves = [await graph.model_registry.current(Kind.GENERATOR, alias) for alias in Alias]
+    serving = [(await graph.model_registry.version(move.model_id)).location for move in moves if move and move.model_id]
+    for location in dict.fromkeys([*serving, graph.settings.model, graph.settings.fallback_model]):
         if location.startswith(REMOTE):
             async with aclosing(_remote(graph, location.removeprefix(REMOTE), location)) as generator:
                 found |= {f"{location} at {url}": problem for url, problem in (await generator.look()).items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import ModelError
 from core.serving import chat, headroom
-from core.serving.hosting import Host, Request
+from core.serving.hosting import Host, Request, model_closed
 from core.serving.weights import Weights
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class SharedBases:
                 return
             if self._bases.get(base.key) is base:
                 del self._bases[base.key]
-        base.host.close()
+        base.close()
 
     def _enter(self, key: _Key, weights: Weights, anew: bool) -> _Base:
         with self._lock:
@@ -83,6 +83,12 @@ class _Base:
         self.host: InflightHost = InflightHost(model, self.tokenizer)
         self.users = 0
 
+    def close(self) -> None:
+        """End the host, and give its memory back to the system and not only to the allocator."""
+        self.host.close()
+        del self.host
+        headroom.give_back()
+
 
 class _Place:
     """`Host`: a lane of a shared base."""
@@ -90,17 +96,24 @@ class _Place:
     def __init__(self, bases: SharedBases, base: _Base, lane: Lane) -> None:
         self._bases = bases
         self._base = base
-        self._lane = lane
+        self._lane: Lane | None = lane
 
     def submit(self, request: Request) -> None:
         """See `Host.submit`."""
-        self._base.host.submit(self._lane, request)
+        lane = self._lane
+        if lane is None:
+            request.end(model_closed())
+        else:
+            self._base.host.submit(lane, request)
 
     def close(self) -> None:
         """See `Host.close`."""
+        lane, self._lane = self._lane, None  # it holds the model
         try:
-            self._base.host.detach(self._lane)
+            if lane is not None:
+                self._base.host.detach(lane)
         finally:
+            del lane
             self._bases.leave(self._base)
 
 

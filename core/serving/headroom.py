@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import math
 from contextlib import suppress
 from pathlib import Path
@@ -54,3 +56,13 @@ def _left_of_container() -> int:
     except (OSError, ValueError):
         return 1 << 62
     return 1 << 62 if limit == "max" else int(limit) - taken + int(statistics.get("inactive_file", 0))
+
+
+def give_back() -> None:
+    """Give memory that nothing uses back to the system.
+
+    glibc keeps what lies below a living allocation: after 100 reloads of SmolLM2-135M a process had 2.3 GB instead of 1.7.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

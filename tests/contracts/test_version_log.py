@@ -26,6 +26,9 @@ QUOTED = replace(WRITTEN, reason=Reason.QUOTED, timings_ms=Timings(generate=500.
 ABSTAINED = replace(WRITTEN, decision=Decision.HANDOFF, reason=Reason.LOW_CONFIDENCE, timings_ms=Timings(generate=100.0))
 
 
+NEVER = VersionRecord(0.0, False, False, None).at
+
+
 class Observed:
     """A counter where people ask, and the log over its turns."""
 
@@ -34,7 +37,10 @@ class Observed:
         self.log = log
 
     async def records(self, model_id: str = MODEL, since: datetime | None = None, limit: int = 100) -> tuple[VersionRecord, ...]:
-        return await self.log.records(model_id, since or utc_now() - timedelta(hours=1), limit)
+        found = await self.log.records(model_id, since or utc_now() - timedelta(hours=1), limit)
+        assert [one.at for one in found] == sorted(one.at for one in found)
+        assert all(abs(utc_now() - one.at) < timedelta(hours=1) for one in found)
+        return tuple(one._replace(at=NEVER) for one in found)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
