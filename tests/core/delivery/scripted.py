@@ -39,11 +39,11 @@ async def let_leases_run_out(database: Database) -> None:
 
 
 @asynccontextmanager
-async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
-    """Run `work` during the block; a test that hangs fails after `PATIENCE_SECONDS`."""
+async def in_background(work: Coroutine[Any, Any, None], patience: float = PATIENCE_SECONDS) -> AsyncIterator[asyncio.Task[None]]:
+    """Run `work` during the block; a test that hangs fails after `patience` seconds."""
     task = asyncio.create_task(work)
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(patience):
             yield task
     finally:
         task.cancel()
@@ -61,9 +61,9 @@ class Journal:
         self.entries.append(entry)
         self._more.set()
 
-    async def has(self, entry: str, times: int = 1) -> None:
+    async def has(self, entry: str, times: int = 1, patience: float = PATIENCE_SECONDS) -> None:
         """Return when `entry` was noted as often."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(patience):
             while self.entries.count(entry) < times:
                 self._more.clear()
                 await self._more.wait()
