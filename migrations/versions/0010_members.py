@@ -6,3 +6,7 @@ down_revision = "0009"
 
 def upgrade() -> None:
     """Nothing yet."""
+
+
+def downgrade() -> None:
+    """Nothing yet."""
