@@ -191,7 +191,7 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
         with suppress(sqlite3.OperationalError):  # SQLite does not wait here; the mode belongs to the file, and who holds the lock sets it
             cursor.execute("PRAGMA journal_mode=WAL")
         cursor.close()
-    except BaseException:  # a cancellation too: nobody else closes a connection that never reached the pool, and its thread would outlive the loop
+    except BaseException:  # nobody else closes a connection that never reached the pool: its thread would outlive the loop
         dbapi_connection.close()
         raise
 
