@@ -12,7 +12,7 @@ from typing import NamedTuple
 class Kind(StrEnum):
     """What was found; its value is what stands in its place, in brackets."""
 
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105
     EMAIL = "email"
     IBAN = "iban"
     CARD = "card"
@@ -130,7 +130,7 @@ _RULES: tuple[tuple[Kind, re.Pattern[str], Callable[[str], int]], ...] = (
     (Kind.CARD, re.compile(rf"{_FREE}(?:4|5[1-5]|2[2-7]|3[47]|6[0245])(?:[ -]?\d){{11,18}}(?!\d)"), _card),
     (Kind.IP, re.compile(rf"{_FREE}\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![\w]|\.\d)"), _ip),
     (Kind.IP, re.compile(r"(?<![\w:.])(?=[^\s]{0,4}[:\d])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w])"), _ip),
-    (Kind.PHONE, re.compile(r"(?<![\w.+-])(?:\+|00(?=[1-9](?:[ ()./-]{0,3}\d){9}))[1-9](?:[ ()./-]{0,3}\d){6,14}(?!\d)"), _phone),
+    (Kind.PHONE, re.compile(r"(?<![\w.+-])(?:\+|(?<!\d )00(?=[1-9](?:[ ()./-]{0,3}\d){9}))[1-9](?:[ ()./-]{0,3}\d){6,14}(?!\d)"), _phone),
     (Kind.PHONE, re.compile(rf"{_FREE}(?<!\d )(?:\(0[1-9]\d{{0,5}}\)|0[1-9])(?:[ ()/-]{{0,3}}\d){{3,11}}(?![\w]|\.\d)"), _phone),
     (Kind.PHONE, re.compile(rf"{_FREE}(?<!\d )(?:1[ .-])?(?:\(\d{{3}}\) ?|\d{{3}}[ .-])\d{{3}}[ .-]\d{{4}}(?![\w]|\.\d)"), _phone),
 )
