@@ -65,11 +65,10 @@ class CorrectionDraft:
     @property
     def problem(self) -> str:
         """What keeps it from being proposed, empty when nothing does."""
-        if not says_something(self.question):
-            return "Please write the question."
-        if self.cause.wants_answer and not says_something(self.answer):
-            return "Please write both a question and an answer."
-        return ""
+        if not self.cause.wants_answer:
+            return "" if says_something(self.question) else "Please write the question."
+        is_whole = says_something(self.question) and says_something(self.answer)
+        return "" if is_whole else "Please write both a question and an answer."
 
     @property
     def digest(self) -> str:
@@ -151,7 +150,7 @@ class CorrectionStore(Protocol):
     async def decide(self, correction_id: str, revision: int, ruling: Ruling) -> bool:
         """Keep a decision, and write its FAQ row in the same transaction; of two decisions about one correction one wins.
 
-        False, and nothing is written, when it is no longer pending at this `revision`: whoever decides has seen the words they decide about.
+        False, and nothing is written, when it is no longer pending at this `revision`: whoever decides has seen what they decide about.
         """
         ...
 

@@ -143,10 +143,9 @@ class MemoryPrivacyDesk:
         self._corrections.kept |= {
             key: one._replace(draft=replace(one.draft, question="", alternatives=())) for key, one in corrected.items()
         }
-        for key in corrected:
-            self._corrections.versions[key] = [
-                one._replace(question="", alternatives=()) for one in self._corrections.versions.get(key, [])
-            ]
+        for correction_id in corrected:
+            versions = self._corrections.versions.get(correction_id, [])
+            self._corrections.versions[correction_id] = [one._replace(question="", alternatives=()) for one in versions]
         return ErasureReport(len(turns), 0, len(turns), len(given), len(corrected), 0)
 
     async def forget_before(self, moment: datetime, limit: int) -> int:

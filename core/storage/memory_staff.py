@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from core.domain import Action, Address, Decision, utc_now
+from core.domain import Action, Address, Decision
 from core.drafts import STAFF, words_of
 from core.feedback import Feedback
 from core.positions import Position
