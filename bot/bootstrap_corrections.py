@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bot.bootstrap import Frontdesk
+from core import prompting
+from core.domain import Hit, Passage
 from core.errors import SnapshotError
+from core.examples import ExampleSource
 from core.staff.corrections import Corrections
 from core.storage.correction_store import SqlCorrectionStore
 from core.storage.members import SqlMembers
 from core.storage.turn_book import SqlTurnBook
+from core.training.corrected import CorrectedExamples
+from core.training.dataset import Builder, Dataset
 
 
 def corrections_of(graph: Frontdesk) -> Corrections:
@@ -27,3 +34,27 @@ async def served_knowledge(graph: Frontdesk) -> str:
         return await graph.served_knowledge(publishes=False)
     except SnapshotError:  # it is not published yet
         return graph.settings.knowledge
+
+
+def example_sources(graph: Frontdesk) -> tuple[ExampleSource, ...]:
+    """Return where examples to learn from come from."""
+    return (CorrectedExamples(SqlCorrectionStore(graph.database), SqlTurnBook(graph.database)),)
+
+
+async def dataset_of(graph: Frontdesk, progress: Callable[[int], None]) -> tuple[Dataset, dict[str, str]]:
+    """Return what training would see, and the versions it was built with; `progress` gets how many examples there are, after each."""
+    knowledge = await graph.served_knowledge()
+    retriever, store = graph.retriever(knowledge), graph.knowledge_store
+
+    async def find(question: str) -> tuple[Hit, ...]:
+        return (await retriever.retrieve(question)).hits
+
+    async def kept(passage_id: str) -> Passage | None:
+        entry = await store.entry(knowledge, passage_id)
+        return entry.passage if entry else None
+
+    examples = [example for source in example_sources(graph) for example in await source.examples()]
+    builder = Builder(find, kept, graph.settings.training.platforms, graph.settings.policy.candidate)
+    dataset = await builder.build(examples, lambda: progress(len(examples)))
+    manifest = await retriever.manifest()
+    return dataset, {"knowledge": manifest.knowledge, "index": manifest.version, "embedder": manifest.embedder, "prompt": prompting.VERSION}
