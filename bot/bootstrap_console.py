@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_corrections import corrections_of, library_of
+from core.staff.library import Library
 from core.staff.sign_in import SignIn
 from core.storage.members import SqlMembers
 from core.storage.sessions import SqlAttempts, SqlSessions, SqlTickets
+from core.storage.turn_book import SqlTurnBook
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,20 +24,21 @@ _LIBRARIES = ("argon2", "authlib", "httpx", "jinja2", "python_multipart")
 MISSING = "The console needs its libraries. Run: pip install 'frontdesk[console]'"
 
 
-def console_of(graph: Frontdesk) -> ASGIApp:
-    """Return the console, or what says how to install it."""
+def console_of(graph: Frontdesk, library: Library | None = None) -> ASGIApp:
+    """Return the console, or what says how to install it; `library` is the one that publishes in this process."""
     if not all(map(find_spec, _LIBRARIES)):
         return _missing
     from bot.console.app import build
 
-    return build(parts_of(graph))
+    return build(parts_of(graph, library or library_of(graph)))
 
 
-def parts_of(graph: Frontdesk) -> Console:
+def parts_of(graph: Frontdesk, library: Library) -> Console:
     """Return the services behind the pages."""
     from bot.console.parts import Console
 
-    return Console(sign_in_of(graph), graph.audit_log, graph.settings.console.public_url)
+    turns = SqlTurnBook(graph.database)
+    return Console(sign_in_of(graph), graph.audit_log, turns, corrections_of(graph), library, graph.settings.console.public_url)
 
 
 def sign_in_of(graph: Frontdesk) -> SignIn:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.audit import AuditLog
+from core.review import TurnBook
+from core.staff.corrections import Corrections
+from core.staff.library import Library
 from core.staff.sign_in import SignIn
 
 
@@ -14,4 +17,7 @@ class Console:
 
     sign_in: SignIn
     audit: AuditLog
+    turns: TurnBook
+    corrections: Corrections
+    library: Library
     public_url: str = ""  # where browsers reach the console; empty: at the address they say
