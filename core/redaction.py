@@ -82,11 +82,12 @@ def _iban(match: str) -> int:
 
 
 def _card(match: str) -> int:
-    """13 to 19 digits of a network of cards that pass Luhn's check."""
+    """12 to 19 digits, as networks of cards number them, that pass Luhn's check."""
     digits = [int(sign) for sign in match if sign.isdigit()]
     doubled = [digit * 2 if place % 2 else digit for place, digit in enumerate(reversed(digits))]
     is_card = sum(digit - 9 if digit > 9 else digit for digit in doubled) % 10 == 0
-    return len(match) if is_card and len(digits) >= 13 else 0
+    is_short = len(digits) < 13 and digits[0] not in (5, 6)  # Maestro's
+    return len(match) if is_card and not is_short else 0
 
 
 def _ip(match: str) -> int:
@@ -101,7 +102,7 @@ def _ip(match: str) -> int:
 
 def _phone(match: str) -> int:
     """8 to 15 digits, as E.164 has it, with a country code or a trunk zero, or written in the North American way."""
-    digits = sum(sign.isdigit() for sign in match)
+    digits = sum(sign.isdigit() for sign in match.partition("x")[0])
     return len(match) if 8 <= digits <= 15 else 0
 
 
@@ -127,10 +128,20 @@ _RULES: tuple[tuple[Kind, re.Pattern[str], Callable[[str], int]], ...] = (
     (Kind.TOKEN, re.compile(rf"(?<![\w-])(?:{'|'.join((_JWT, _SLACK, _DISCORD, _OPENAI, _AWS, _GITHUB))})(?![\w-])"), len),
     (Kind.EMAIL, re.compile(r"(?<![\w.%+-])[\w.%+'-]{1,64}@(?:[^\W_](?:[\w-]{0,62})\.){1,8}[^\W\d_]{2,24}(?![\w-])"), _email),
     (Kind.IBAN, re.compile(rf"{_FREE}[A-Za-z]{{2}}\d{{2}}(?:[ -]?[A-Za-z0-9]){{11,34}}"), _iban),
-    (Kind.CARD, re.compile(rf"{_FREE}(?:4|5[1-5]|2[2-7]|3[47]|6[0245])(?:[ -]?\d){{11,18}}(?!\d)"), _card),
+    (Kind.CARD, re.compile(rf"{_FREE}(?<!\d )(?:1800|2[1-7]|3\d|4\d|5[0-8]|6\d)(?:[ -]?\d){{8,17}}(?!\d)"), _card),
     (Kind.IP, re.compile(rf"{_FREE}\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![\w]|\.\d)"), _ip),
     (Kind.IP, re.compile(r"(?<![\w:.])(?=[^\s]{0,4}[:\d])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w])"), _ip),
-    (Kind.PHONE, re.compile(r"(?<![\w.+-])(?:\+|(?<!\d )00(?=[1-9](?:[ ()./-]{0,3}\d){9}))[1-9](?:[ ()./-]{0,3}\d){6,14}(?!\d)"), _phone),
+    (Kind.PHONE, re.compile(rf"{_FREE}0[1-9](?:[ .-]\d\d){{4}}(?![\w]|\.\d)"), _phone),
+    (
+        Kind.PHONE,
+        re.compile(r"(?<![\w.+-])(?:\+|(?<!\d )00(?=[1-9](?:[ ()./-]{0,3}\d){9}))[1-9](?:[ ()./-]{0,3}\d){6,14}(?:x\d{1,6})?(?!\d)"),
+        _phone,
+    ),
     (Kind.PHONE, re.compile(rf"{_FREE}(?<!\d )(?:\(0[1-9]\d{{0,5}}\)|0[1-9])(?:[ ()/-]{{0,3}}\d){{3,11}}(?![\w]|\.\d)"), _phone),
-    (Kind.PHONE, re.compile(rf"{_FREE}(?<!\d )(?:1[ .-])?(?:\(\d{{3}}\) ?|\d{{3}}[ .-])\d{{3}}[ .-]\d{{4}}(?![\w]|\.\d)"), _phone),
+    (
+        Kind.PHONE,
+        re.compile(rf"{_FREE}(?<!\d )(?:1[ .-])?(?:\(\d{{3}}\) ?|\d{{3}}[ .-])\d{{3}}[ .-]\d{{4}}(?:x\d{{1,6}})?(?![\w]|\.\d)"),
+        _phone,
+    ),
+    (Kind.PHONE, re.compile(rf"{_FREE}\(\d{{2,4}}\) ?\d{{3,4}}[ -]\d{{3,4}}(?![\w]|\.\d)"), _phone),
 )

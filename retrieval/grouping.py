@@ -9,9 +9,10 @@ import numpy as np
 
 from core.ports import Embedder, Vectors
 
-# Of three questions about one thing in different words and seven about others (the packaged sample) this keeps the most together
-# without mixing two.
+# Pairs of 500 test questions put together rightly, F1 on stackfaq, banking77 and clinc150: 0.80, 0.40, 0.56; at 0.5 0.64, 0.37, 0.57,
+# at 0.7 0.70, 0.28, 0.36. Without taking the mean away 0.68, 0.29, 0.55: where all ask about one product, that product is what they share.
 ALIKE = 0.6
+_PRIOR = 20  # texts: the mean of a few says more about them than about the trade
 _REMEMBERED = 5000  # vectors of 384 numbers: 8 MB
 
 
@@ -41,18 +42,22 @@ class Grouper:
 def group(vectors: Vectors, alike: float = ALIKE) -> list[list[int]]:
     """Return groups of rows of `vectors`, shape (texts, dimension), of unit length: each around the row with most others near it.
 
-    Greedy: the row with the most neighbours that belong to no group yet takes them all, and so on; the largest group comes first.
+    What all of them share is taken away first. Greedy: the row with the most neighbours that belong to no group yet takes them all, and
+    so on; the largest group comes first.
     """
     if not len(vectors):
         return []
-    cosines = vectors @ vectors.T
+    shared = vectors.mean(axis=0) * len(vectors) / (len(vectors) + _PRIOR)
+    different = vectors - shared
+    different /= np.maximum(np.linalg.norm(different, axis=1, keepdims=True), 1e-9)
+    cosines = different @ different.T
     near = cosines >= alike
     np.fill_diagonal(near, val=True)
-    free, groups = np.ones(len(vectors), bool), []
+    free, counts, groups = np.ones(len(vectors), bool), near.sum(axis=1), []
     while free.any():
-        counts = np.where(free, (near & free).sum(axis=1), -1)
-        members = np.flatnonzero(near[counts.argmax()] & free)
+        members = np.flatnonzero(near[np.where(free, counts, -1).argmax()] & free)
         free[members] = False
+        counts -= near[:, members].sum(axis=1)
         groups.append(_central_first(members, cosines))
     return groups
 
