@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
+from core.staff.membership import Membership
 from core.staff.sign_in import SignIn
 from core.storage.members import SqlMembers
 from core.storage.sessions import SqlAttempts, SqlSessions, SqlTickets
@@ -43,6 +44,11 @@ def sign_in_of(graph: Frontdesk) -> SignIn:
     return SignIn(
         SqlMembers(database), SqlSessions(database), SqlTickets(database), SqlAttempts(database), graph.audit_log, takes_passwords=True
     )
+
+
+def membership_of(graph: Frontdesk, operator: str = "") -> Membership:
+    """What changes who may come in."""
+    return Membership(SqlMembers(graph.database), graph.audit_log, operator)
 
 
 async def first_link(graph: Frontdesk, url: str) -> str:
