@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
+from core.errors import SettingsError
 from core.staff.membership import Membership
 from core.staff.sign_in import SignIn
 from core.storage.members import SqlMembers
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from bot.console.parts import Console
+    from bot.console.providers import Provider
+    from bot.setting_groups import Console as Asked
 
-_LIBRARIES = ("argon2", "authlib", "httpx", "jinja2", "python_multipart")
+_LIBRARIES = ("argon2", "authlib", "httpx2", "jinja2", "python_multipart")
 MISSING = "The console needs its libraries. Run: pip install 'frontdesk[console]'"
 
 
 def console_of(graph: Frontdesk) -> ASGIApp:
-    """Return the console, or what says how to install it."""
+    """Return the console, or what says how to install it. Raises `SettingsError` when it is half set up."""
+    if graph.settings.console.problem:
+        raise SettingsError(graph.settings.console.problem)
     if not all(map(find_spec, _LIBRARIES)):
         return _missing
     from bot.console.app import build
@@ -34,16 +39,19 @@ def console_of(graph: Frontdesk) -> ASGIApp:
 def parts_of(graph: Frontdesk) -> Console:
     """Return the services behind the pages."""
     from bot.console.parts import Console
+    from bot.console.providers import Challenges
 
-    return Console(sign_in_of(graph), graph.audit_log, graph.settings.console.public_url)
+    asked = graph.settings.console
+    challenges = Challenges(SqlTickets(graph.database))
+    return Console(sign_in_of(graph), graph.audit_log, membership_of(graph), challenges, _provider(asked), asked.public_url)
 
 
 def sign_in_of(graph: Frontdesk) -> SignIn:
     """Who comes in."""
-    database = graph.database
-    return SignIn(
-        SqlMembers(database), SqlSessions(database), SqlTickets(database), SqlAttempts(database), graph.audit_log, takes_passwords=True
-    )
+    database, asked = graph.database, graph.settings.console
+    stores = (SqlMembers(database), SqlSessions(database), SqlTickets(database), SqlAttempts(database))
+    # One way in for everybody: an account that the organisation has closed must not have a password left here.
+    return SignIn(*stores, graph.audit_log, takes_passwords=not asked.oidc_issuer, domains=asked.domains)
 
 
 def membership_of(graph: Frontdesk, operator: str = "") -> Membership:
@@ -61,6 +69,17 @@ def link_at(graph: Frontdesk, url: str, token: str) -> str:
     """Return the address of a sign-in link; `url` is where this process is, for when no setting says how browsers get there."""
     base = (graph.settings.console.public_url or url).rstrip("/")
     return f"{base}/console/sign-in/link?token={token}"
+
+
+def _provider(asked: Asked) -> Provider | None:
+    from bot.console.discord_oauth import ISSUER, DiscordProvider
+    from bot.console.oidc import OpenIdProvider
+
+    if not asked.oidc_issuer:
+        return None
+    if asked.oidc_issuer.rstrip("/") == ISSUER:
+        return DiscordProvider(asked.oidc_client_id, asked.oidc_client_secret)
+    return OpenIdProvider(asked.oidc_issuer, asked.oidc_client_id, asked.oidc_client_secret)
 
 
 async def _missing(scope: Scope, receive: Receive, send: Send) -> None:

@@ -32,8 +32,8 @@ def command() -> None:
 def add(name: str, role: str | None, workspaces: tuple[str, ...]) -> None:
     """Let NAME sign in, and print a link that is good for one sign-in within 15 minutes.
 
-    NAME is what others see; where you sign in with your organisation's account, it is the e-mail address there. For somebody who is a member
-    already it prints another link, and changes what they may do if --role or --workspace is given.
+    NAME is what others see; where staff sign in with the account of an organisation, it is the e-mail address there. For a member it
+    prints another link, and changes what they may do if --role or --workspace is given.
 
     \b
     Example:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.console.providers import Challenges, Provider
 from core.audit import AuditLog
+from core.staff.membership import Membership
 from core.staff.sign_in import SignIn
 
 
@@ -14,4 +16,7 @@ class Console:
 
     sign_in: SignIn
     audit: AuditLog
+    members: Membership
+    challenges: Challenges
+    provider: Provider | None = None  # who knows staff by the account of their organisation
     public_url: str = ""  # where browsers reach the console; empty: at the address they say

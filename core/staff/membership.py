@@ -95,7 +95,7 @@ def _administers(member: Member) -> bool:
 
 
 def scope_of(workspaces: str) -> Scope:
-    """Return the scope that is written as `PLATFORM:ID`, separated by commas or spaces; empty: every workspace. Raises `NotAllowedError`."""
+    """Return the scope of workspaces written as `PLATFORM:ID`, by commas or spaces; empty: every one. Raises `NotAllowedError`."""
     named = workspaces.replace(",", " ").split()
     pairs = [tuple(clean(one).split(":", 1)) for one in named]
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
