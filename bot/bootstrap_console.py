@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_models import control_of
 from core.errors import SettingsError
+from core.members import Role
+from core.staff.commands import Commands
 from core.staff.membership import Membership
+from core.staff.model_desk import ModelDesk
+from core.staff.rights import Rule
 from core.staff.sign_in import SignIn
 from core.storage.members import SqlMembers
 from core.storage.sessions import SqlAttempts, SqlSessions, SqlTickets
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from bot.setting_groups import Console as Asked
 
 _LIBRARIES = ("argon2", "authlib", "httpx2", "jinja2", "python_multipart")
+_PLATFORM = "console"
 MISSING = "The console needs its libraries. Run: pip install 'frontdesk[console]'"
 
 
@@ -42,8 +48,16 @@ def parts_of(graph: Frontdesk) -> Console:
     from bot.console.providers import Challenges
 
     asked = graph.settings.console
-    challenges = Challenges(SqlTickets(graph.database))
-    return Console(sign_in_of(graph), graph.audit_log, membership_of(graph), challenges, _provider(asked), asked.public_url)
+    return Console(
+        sign_in=sign_in_of(graph),
+        audit=graph.audit_log,
+        membership=membership_of(graph),
+        challenges=Challenges(SqlTickets(graph.database)),
+        models=ModelDesk(graph.model_registry, graph.host_board, graph.version_log),
+        commands=_commands(graph),
+        provider=_provider(asked),
+        public_url=asked.public_url,
+    )
 
 
 def sign_in_of(graph: Frontdesk) -> SignIn:
@@ -69,6 +83,13 @@ def link_at(graph: Frontdesk, url: str, token: str) -> str:
     """Return the address of a sign-in link; `url` is where this process is, for when no setting says how browsers get there."""
     base = (graph.settings.console.public_url or url).rstrip("/")
     return f"{base}/console/sign-in/link?token={token}"
+
+
+def _commands(graph: Frontdesk) -> Commands:
+    """What admins of the whole installation may have done; who that is, the console knows."""
+    rule = Rule(home_workspaces=frozenset({_PLATFORM}), admin_groups=frozenset({Role.ADMIN.name}))
+    channels, backlog = graph.channels, graph.inbox.backlog
+    return Commands({_PLATFORM: rule}, graph.audit_log, channels, graph.knowledge_store, backlog, control_of(graph))
 
 
 def _provider(asked: Asked) -> Provider | None:

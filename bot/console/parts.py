@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from bot.console.providers import Challenges, Provider
 from core.audit import AuditLog
+from core.staff.commands import Commands
 from core.staff.membership import Membership
+from core.staff.model_desk import ModelDesk
 from core.staff.sign_in import SignIn
 
 
@@ -16,7 +18,9 @@ class Console:
 
     sign_in: SignIn
     audit: AuditLog
-    members: Membership
+    membership: Membership
     challenges: Challenges
+    models: ModelDesk
+    commands: Commands
     provider: Provider | None = None  # who knows staff by the account of their organisation
     public_url: str = ""  # where browsers reach the console; empty: at the address they say
