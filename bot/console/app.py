@@ -32,7 +32,7 @@ def build(console: Console) -> FastAPI:
         module.add_routes(router, console)
     app.include_router(visitors)
     app.include_router(router)
-    app.state.asked = asked_of(app.routes)
+    app.state.asked = asked_of(router.routes)
     add_handlers(app)
     app.add_middleware(Shield)
     return app
