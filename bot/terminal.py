@@ -24,6 +24,7 @@ _STEPS = {
     "index": "Indexing",
     "calibrate": "Calibrating",
     "answer": "Asking",
+    "retrieve": "Retrieving",
     "copy": "Copying",
     "hash": "Hashing",
     "scan": "Inspecting",
@@ -32,7 +33,7 @@ _STEPS = {
 
 def report(line: str) -> None:
     """Tell the operator one thing."""
-    err.print(line, style="dim", markup=False)
+    err.print(line, style="dim", markup=False, soft_wrap=True)
 
 
 def with_frontdesk(work: Callable[[Frontdesk], Awaitable[T]]) -> T:

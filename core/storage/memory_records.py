@@ -10,12 +10,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.audit import START, STARTED, AuditEntry, chained
+from core.audit import EVERYTHING, START, STARTED, AuditEntry, Filter, chained
 from core.domain import utc_now
 from core.feedback import Feedback
 from core.privacy import ErasureReport, tombstone, user_document
 from core.review import TurnRecord
-from core.storage.memory_staff import MemoryCorrectionStore, MemoryFeedbackLog, MemoryTurnBook
+from core.storage.memory_corrections import MemoryCorrectionStore
+from core.storage.memory_staff import MemoryFeedbackLog, MemoryTurnBook
 
 
 class MemoryAuditLog:
@@ -39,9 +40,10 @@ class MemoryAuditLog:
         await self.record(actor, action, target, STARTED, **detail)
         return True
 
-    async def entries(self, limit: int, before: int | None = None) -> tuple[AuditEntry, ...]:
+    async def entries(self, limit: int, before: int | None = None, wanted: Filter = EVERYTHING) -> tuple[AuditEntry, ...]:
         """See `AuditLog.entries`."""
-        newest_first = (entry for entry, _ in reversed(self.rows) if before is None or entry.audit_id < before)
+        shown = [entry for entry, _ in self.rows if wanted.fits(entry)]
+        newest_first = (entry for entry in reversed(shown) if before is None or entry.audit_id < before)
         return tuple(replace(entry, detail=dict(entry.detail)) for entry in newest_first)[:limit]
 
     async def verify(self) -> int | None:
@@ -139,7 +141,12 @@ class MemoryPrivacyDesk:
             self._book.records[record.turn_id] = record._replace(actor_id=nobody, question="", reply=blank)
             self._book.asked.discard((record.address, actor_id))
         corrected = {key: one for key, one in self._corrections.kept.items() if one.draft.turn_id in erased}
-        self._corrections.kept |= {key: one._replace(draft=replace(one.draft, question="")) for key, one in corrected.items()}
+        self._corrections.kept |= {
+            key: one._replace(draft=replace(one.draft, question="", alternatives=())) for key, one in corrected.items()
+        }
+        for correction_id in corrected:
+            versions = self._corrections.versions.get(correction_id, [])
+            self._corrections.versions[correction_id] = [one._replace(question="", alternatives=()) for one in versions]
         return ErasureReport(len(turns), 0, len(turns), len(given), len(corrected), 0)
 
     async def forget_before(self, moment: datetime, limit: int) -> int:
