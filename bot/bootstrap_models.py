@@ -238,6 +238,14 @@ def _taken(graph: Frontdesk, location: str, is_folder: bool) -> ModelVersion:
     return ModelVersion(found.version, Kind.GENERATOR, location, files=inspect(found.folder), created_by=SETTINGS)
 
 
+def chosen_base(graph: Frontdesk) -> str:
+    """Return the location of the best model at hand that has weights to train. Raises `ModelError` when there is none."""
+    location = chosen_model(graph)
+    if location == EXTRACTIVE:
+        raise ModelError("No language model is at hand to train. Name one: --base MODEL. See: frontdesk doctor")
+    return location
+
+
 def chosen_model(graph: Frontdesk) -> str:
     """Return the location of the best model that is at hand without the network."""
     model_dir = graph.settings.model_dir

@@ -21,6 +21,7 @@ _COMMANDS = {
     "unmute": ("bot.commands.unmute", "Let the bot speak again."),
     "evaluate": ("bot.commands.evaluate", "Measure on a labelled file."),
     "export": ("bot.commands.export", "Write out what training would see."),
+    "train": ("bot.commands.train", "Train a model on the FAQ and on approved corrections."),
     "staff": ("bot.commands.staff", "Say who may sign in to the console."),
     "privacy": ("bot.commands.privacy", "Show or erase what is kept of one customer."),
     "slack": ("bot.commands.slack", "Set the bot up in Slack."),

@@ -5,6 +5,7 @@ FrontdeskError
 ├── KnowledgeError       knowledge cannot be read, published or served
 │   └── SnapshotError    a published snapshot is missing, damaged or does not fit its embedder
 ├── ModelError           a model cannot be found, verified, converted or run
+├── TrainingError        a model cannot be trained, or was not trained to the end
 ├── StorageError         the database is missing, too old or out of reach
 │   └── OutOfReachError  it does not answer, and may yet
 ├── VaultError           a secret cannot be sealed or opened
@@ -35,6 +36,10 @@ class SnapshotError(KnowledgeError):
 
 class ModelError(FrontdeskError):
     """A model cannot be found, verified, converted or run."""
+
+
+class TrainingError(FrontdeskError):
+    """A model cannot be trained, or was not trained to the end."""
 
 
 class StorageError(FrontdeskError):

@@ -19,6 +19,12 @@ class Example:
     passage_id: str = ""  # the passage that holds the answer
     rejected: str = ""  # what the bot had answered instead
     cause: str = ""  # what was wrong with that
+    withheld: str = ""  # a passage that is kept out of the prompt: without it the passages do not answer
+
+    @property
+    def group(self) -> str:
+        """What it is about: examples of one group are all learnt from, or all kept for judging what was learnt."""
+        return self.passage_id or self.withheld or self.example_id
 
 
 class ExampleSource(Protocol):

@@ -28,6 +28,8 @@ _FORMAT = (
 VERSION = "answer-" + hashlib.sha256((SYSTEM + _FORMAT).encode()).hexdigest()[:8]
 
 Message = dict[str, str]
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+(?=[^a-z\s])")
+_FEWEST_WORDS = 4  # of a first sentence: "1." and "e.g." are none
 
 
 def build(question: str, passages: tuple[Passage, ...], history: tuple[Exchange, ...] = (), conversation: str = "") -> Prompt:
@@ -54,13 +56,27 @@ def messages(prompt: Prompt) -> list[Message]:
     return turns
 
 
+def shown(passage: Passage) -> str:
+    """Return the text of `passage` as a prompt shows it: folded, and cut where it is long."""
+    return _data(passage.text, MAX_PASSAGE_WORDS)
+
+
+def cited(answer: str, number: int) -> str:
+    """Return `answer` with its source, as a model is taught to write it: after the first sentence and at the end.
+
+    The first mark is written before the limit on tokens can cut it off, and both belong to sentences: see `dialogue.grounding`.
+    """
+    end = next((end.start() for end in _SENTENCE_END.finditer(answer) if answer.count(" ", 0, end.start()) >= _FEWEST_WORDS - 1), None)
+    return f"{answer} [{number}]" if end is None else f"{answer[:end]} [{number}]{answer[end:]} [{number}]"
+
+
 def abstains(text: str) -> bool:
     """Tell whether a generated `text` says that the passages do not answer."""
     return re.sub(r"\W+", " ", text.lower()).strip().startswith(("i don t know", "i do not know"))
 
 
 def _numbered(number: int, passage: Passage) -> str:
-    return f"[{number}] {_data(passage.title, 40)}\n{_data(passage.text, MAX_PASSAGE_WORDS)}"
+    return f"[{number}] {_data(passage.title, 40)}\n{shown(passage)}"
 
 
 def _data(text: str, max_words: int) -> str:

@@ -13,6 +13,7 @@ import click
 from rich.table import Table
 
 from bot.bootstrap import Frontdesk
+from bot.commands import evaluate_answers
 from bot.commands.ask import terminal_message
 from bot.terminal import out, print_json, progress, with_frontdesk
 from core.dialogue.engine import Engine
@@ -48,7 +49,7 @@ def retrieval(file: Path, knowledge: str | None, as_json: bool) -> None:
     Example:
       frontdesk evaluate retrieval questions.jsonl --knowledge default --json
     """
-    rows = _read(file, {"question": str, "relevant": list})
+    rows = read_rows(file, {"question": str, "relevant": list})
     _print(with_frontdesk(lambda graph: _retrieval(graph, rows, knowledge)), as_json)
 
 
@@ -66,7 +67,7 @@ def routing(file: Path, knowledge: str | None, label: str, as_json: bool) -> Non
     Example:
       frontdesk evaluate routing questions.jsonl --knowledge default --label category
     """
-    rows = _read(file, {"question": str, "expected": (str, type(None))})
+    rows = read_rows(file, {"question": str, "expected": (str, type(None))})
     _print(with_frontdesk(lambda graph: _routing(graph, rows, knowledge, label)), as_json)
 
 
@@ -80,7 +81,7 @@ def handoff(file: Path, as_json: bool) -> None:
     Example:
       frontdesk evaluate handoff requests.jsonl
     """
-    rows = _read(file, {"text": str, "wants_person": bool})
+    rows = read_rows(file, {"text": str, "wants_person": bool})
     _print(with_frontdesk(lambda graph: _handoff(graph, rows)), as_json)
 
 
@@ -134,7 +135,8 @@ async def _each(rows: list[Row], ask: Callable[[Row], Awaitable[T]]) -> list[T]:
     return results
 
 
-def _read(file: Path, columns: dict[str, Any]) -> list[Row]:
+def read_rows(file: Path, columns: dict[str, Any]) -> list[Row]:
+    """Return the rows of a JSONL file. Raises `FrontdeskError` that names the line."""
     rows = []
     for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
         if line.strip():
@@ -152,7 +154,7 @@ def _row(file: Path, number: int, line: str, columns: dict[str, Any]) -> Row:
     for name, kind in columns.items():
         if not isinstance(row, dict) or name not in row or not isinstance(row[name], kind):
             raise FrontdeskError(f"{file} line {number} needs {name!r}; this command reads {', '.join(columns)} per line.")
-    if not row.get("relevant", [None]):
+    if "reference" not in columns and not row.get("relevant", [None]):
         raise FrontdeskError(f"{file} line {number} names no relevant id; questions without an answer belong to `evaluate routing`.")
     return dict(row)
 
@@ -177,3 +179,6 @@ def _print_curve(curve: list[dict[str, float]]) -> None:
     for point in curve[::4]:
         table.add_row(*(f"{point[name]:.2f}" for name in ("confidence", "coverage", "precision")))
     out.print(table)
+
+
+command.add_command(evaluate_answers.command)

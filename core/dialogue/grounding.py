@@ -96,7 +96,7 @@ def _backed_units(found: list[re.Match[str]], prompt: Prompt) -> list[_Unit]:
             in_code = not in_code
         code = in_code or said.startswith("```")
         bare = said if code else without_citations(said)
-        if said.startswith("```") or not words(bare) or _leads_in(bare):
+        if said.startswith("```") or not words(bare) or _leads_in(bare) or _opens(bare, prompt):
             units.append(_Unit(unit["lead"], bare, None))
             continue
         passage = _backer(bare, said, prompt)
@@ -111,6 +111,14 @@ def _backed_units(found: list[re.Match[str]], prompt: Prompt) -> list[_Unit]:
 def _leads_in(line: str) -> bool:
     """A few words before a list, such as "Do this:", state nothing."""
     return line.endswith(":") and len(words(line)) <= 5 and not _exact(_read(line))
+
+
+def _opens(sentence: str, prompt: Prompt) -> bool:
+    """A bare "Yes." states nothing without what follows it, and may be repeated where a passage says it so."""
+    said = words(sentence)
+    if not _STOP_WORDS.issuperset(said):
+        return False
+    return any(said == words(unit["said"]) for passage in prompt.passages for unit in _UNIT.finditer(passage.text))
 
 
 def _backer(bare: str, said: str, prompt: Prompt) -> int | None:

@@ -20,6 +20,12 @@ def encode(tokenizer: PreTrainedTokenizerBase, chat: list[Message]) -> list[int]
     return list(encoded["input_ids"])
 
 
+def encode_answer(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Return the token ids of an answer as a model is to write it, up to the token that ends its message."""
+    ids: list[int] = tokenizer(_without_control(tokenizer, text), add_special_tokens=False)["input_ids"]
+    return [*ids, tokenizer.eos_token_id]
+
+
 def decode(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> str:
     """Return the text of an answer."""
     return str(tokenizer.decode(tokens, skip_special_tokens=True))

@@ -12,12 +12,16 @@ from core.domain import Hit, Passage
 from core.examples import Example
 from core.redaction import redact
 from core.text import fold
+from core.training import faq
+from core.training.chance import draw
 
 # Platforms whose terms want the operator to know that customers' own words train a model.
 GUARDED = frozenset({"slack", "discord"})
 NOT_ALLOWED = "in the customer's own words, which training.customer_text does not allow"
 NO_LONGER_KEPT = "its FAQ row was taken out"
 TWICE = "the same question and answer as another"
+NOTHING_LEFT = "no passage is left beside the one that is withheld"
+_COUNTS = (1, 1, 2, 2, 2, 3, 3)  # how many passages are shown, as often as each stands here
 Row = dict[str, Any]
 
 
@@ -38,15 +42,18 @@ class Builder:
         kept: Callable[[str], Awaitable[Passage | None]],
         allowed: frozenset[str],
         candidate: float,
+        held_out: frozenset[str] = frozenset(),
     ) -> None:
         """`find` is retrieval, `kept` gives a passage as it is kept now.
 
-        `allowed` are platforms whose customers' own words may be used, `candidate` is that of the policy.
+        `allowed` are platforms whose customers' own words may be used, `candidate` is that of the policy. The passages of `held_out`
+        groups are in no prompt of the others.
         """
         self._find = find
         self._kept = kept
         self._allowed = allowed
         self._candidate = candidate
+        self._held_out = held_out
 
     async def build(self, examples: Iterable[Example], progress: Callable[[], None] = lambda: None) -> Dataset:
         """Return the rows of all examples that may be used; `progress` is called after each."""
@@ -72,13 +79,38 @@ class Builder:
         if example.answer and gold is None:
             return NO_LONGER_KEPT, {}
         question = redact(fold(example.question))
-        hits = prompting.worth_reading(await self._find(question), self._candidate)
-        passages, was_found = _with(gold, tuple(hit.passage for hit in hits))
+        passages, was_found = self._passages(example, gold, await self._find(question))
+        if not passages:
+            return NOTHING_LEFT, {}
         prompt = prompting.build(question, passages)
         public = "\n".join(f"{passage.title} {passage.text} {passage.url or ''}" for passage in prompt.passages)
-        answer = f"{redact(example.answer, public)} [{_number(gold, passages)}]" if gold and example.answer else prompting.ABSTENTION
+        said = redact(example.answer, public)
+        answer = prompting.cited(said, _number(gold, passages)) if gold and said else prompting.ABSTENTION
         messages = [*prompting.messages(prompt), {"role": "assistant", "content": answer}]
         return "", {"messages": messages, "meta": _meta(example, was_found, redact(example.rejected, public))}
+
+    def _passages(self, example: Example, gold: Passage | None, hits: tuple[Hit, ...]) -> tuple[tuple[Passage, ...], bool]:
+        """Return the passages of the prompt, and whether retrieval found the right one.
+
+        What staff corrected is shown as serving would show it. The FAQ's own wordings are nearly always found alone and first, so there
+        the nearest wrong passages are put beside the right one, in any order: else a model learns to copy the first passage.
+        """
+        hidden = {example.withheld} | (self._held_out if example.group not in self._held_out else set())
+        seen = tuple(hit for hit in hits if hit.passage.passage_id not in hidden)
+        if example.source != faq.SOURCE:
+            return _with(gold, tuple(hit.passage for hit in prompting.worth_reading(seen, self._candidate)))
+        others = [hit.passage for hit in seen if gold is None or hit.passage.passage_id != gold.passage_id]
+        return _mixed(example.example_id, gold, others), len(others) < len(seen)
+
+
+def _mixed(example_id: str, gold: Passage | None, others: list[Passage]) -> tuple[Passage, ...]:
+    """Return one to three passages, the right one among them at any place, though most often the first as in serving."""
+    count = _COUNTS[draw(f"count {example_id}", len(_COUNTS))]
+    if gold is None:
+        return tuple(others[:count])
+    chosen = others[: count - 1]
+    place = 0 if draw(f"first {example_id}", 2) else draw(f"place {example_id}", len(chosen) + 1)
+    return (*chosen[:place], gold, *chosen[place:])
 
 
 def _with(gold: Passage | None, passages: tuple[Passage, ...]) -> tuple[tuple[Passage, ...], bool]:
@@ -105,6 +137,7 @@ def _meta(example: Example, was_found: bool, rejected: str) -> Row:
         "cause": example.cause,
         "own_words": example.own_words,
         "passage_id": example.passage_id or None,
+        "group": example.group,
         "passage_was_found": was_found,
         "prompt": prompting.VERSION,
         "rejected": rejected or None,

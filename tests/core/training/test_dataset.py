@@ -54,7 +54,7 @@ async def test_a_row_is_what_trainers_read_and_says_where_it_comes_from() -> Non
     assert json.loads(json.dumps(row)) == row
     assert row["meta"] == {
         "id": "c1", "source": "correction", "origin": "slack", "cause": "wrong_text", "own_words": False, "passage_id": "parcel",
-        "passage_was_found": True, "prompt": prompting.VERSION, "rejected": "3 days.",
+        "group": "parcel", "passage_was_found": True, "prompt": prompting.VERSION, "rejected": "3 days.",
     }  # fmt: skip
 
 

@@ -1,0 +1,102 @@
+"""The part of the object graph that measures answers; with `bot/bootstrap.py` the only namer of concrete classes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, NamedTuple
+
+from bot.bootstrap import Frontdesk
+from bot.bootstrap_models import generator_of, loader_of
+from core import prompting
+from core.dialogue.grounding import ground
+from core.domain import Generation, Limits, Passage, Prompt
+from core.errors import ModelError
+from core.ports import Generator
+from core.registry import EXTRACTIVE, REMOTE, ModelVersion
+from core.serving import likelihood
+from core.serving.bases import best_device
+from core.serving.likelihood import Expected
+from core.training.evaluation import Written
+
+AT_ONCE = 8  # questions that a model answers together, as customers ask
+Row = Mapping[str, Any]
+Count = Callable[[str, int, int], None]
+
+
+class Asked(NamedTuple):
+    """A question with what was retrieved for it."""
+
+    prompt: Prompt
+    reference: str
+    relevant: frozenset[str]
+
+
+async def asked(graph: Frontdesk, knowledge: str, rows: Sequence[Row], count: Count) -> tuple[list[Asked], dict[str, str]]:
+    """Return the prompts that serving would build, and the versions they were built with; a row may withhold passages."""
+    retriever = graph.retriever(knowledge)
+    manifest = await retriever.manifest()
+    found = []
+    for row in rows:
+        withheld = set(row.get("withheld") or ())
+        hits = [hit for hit in (await retriever.retrieve(row["question"])).hits if not _is_one(hit.passage, withheld)]
+        passages = tuple(hit.passage for hit in prompting.worth_reading(tuple(hits), graph.settings.policy.candidate))
+        relevant = frozenset(map(str, row["relevant"])) - withheld
+        found.append(Asked(prompting.build(row["question"], passages), row["reference"] or "", relevant))
+        count("retrieve", 1, len(rows))
+    return found, {"index": manifest.version, "embedder": manifest.embedder, "prompt": prompting.VERSION}
+
+
+async def written(graph: Frontdesk, model_id: str | None, questions: Sequence[Asked], count: Count) -> tuple[str, list[Written]]:
+    """Let a version answer, None: the one that serves; return its name and what it wrote. Raises `ModelError`."""
+    version = await graph.model_registry.version(model_id) if model_id else None
+    generator = await loader_of(graph).load(version) if version else await generator_of(graph)
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(question: Asked) -> Written:
+        async with gate:
+            found = await _written(generator, question, Limits(graph.settings.max_answer_tokens))
+        count("answer", 1, len(questions))
+        return found
+
+    try:
+        await generator.open()
+        return generator.version, list(await asyncio.gather(*map(one, questions)))
+    finally:
+        await generator.aclose()
+
+
+async def perplexity(graph: Frontdesk, version: ModelVersion, questions: Sequence[Asked], count: Count) -> float | None:
+    """Return how surprised a version is by the references, None for one that does not tell. Raises `ModelError`."""
+    if version.location == EXTRACTIVE or version.location.startswith(REMOTE) or version.base.startswith(REMOTE):
+        return None
+    expected = [Expected(prompting.messages(one.prompt), one.reference) for one in questions if one.reference]
+    device = best_device() if graph.settings.device == "auto" else graph.settings.device
+    own = await asyncio.to_thread(graph.artifacts.open, version)
+    found, adapter = (graph.artifacts.base(version), own.folder) if version.base else (own, None)
+    nats = await asyncio.to_thread(likelihood.nats, found, adapter, device, expected, lambda: count("read", 1, len(expected)))
+    return math.exp(nats)
+
+
+async def _written(generator: Generator, question: Asked, limits: Limits) -> Written:
+    started = time.perf_counter()
+    generation = await _finished(generator, question.prompt, limits)
+    seconds = time.perf_counter() - started
+    grounded = not prompting.abstains(generation.text) and ground(generation, question.prompt) is not None
+    prompt = question.prompt
+    return Written(prompt.question, question.reference, generation.text, prompt.passages, question.relevant, grounded, seconds)
+
+
+async def _finished(generator: Generator, prompt: Prompt, limits: Limits) -> Generation:
+    async with aclosing(generator.stream(prompt, limits)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Generation):
+                return piece
+    raise ModelError(f"{generator.version} ended without a result")
+
+
+def _is_one(passage: Passage, ids: set[str]) -> bool:
+    return passage.passage_id in ids or passage.document_id in ids

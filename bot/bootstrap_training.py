@@ -1,0 +1,130 @@
+"""The part of the object graph that trains models; with `bot/bootstrap.py` the only namer of concrete classes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bot.bootstrap import SAMPLE, Frontdesk
+from bot.bootstrap_corrections import example_sources
+from core import prompting
+from core.domain import Hit, Passage
+from core.errors import ModelError, TrainingError
+from core.examples import Example
+from core.registry import ARTIFACT, EXTRACTIVE, REMOTE
+from core.serving import bases, chat, headroom, training_run, weights
+from core.serving.bases import best_device
+from core.training import parts, split, workplace
+from core.training.answers import Job, Outcome, fit
+from core.training.card import card, markdown
+from core.training.dataset import Builder, Dataset
+from core.training.encoding import Codec, encoded
+from core.training.faq import FaqExamples
+from core.training.parts import Parts
+from core.training.progress import Watch
+from core.training.recipe import Recipe
+
+Count = Callable[[str, int, int], None]  # a step, how much was done since, of how much
+_CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a model learns from, and what it was built with."""
+
+    parts: Parts
+    figures: dict[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        """The hash of all rows."""
+        return self.parts.sha256
+
+
+async def material_of(graph: Frontdesk, knowledge: str | None, recipe: Recipe, count: Count) -> Material:
+    """Return the examples of a knowledge base: its FAQ, and for the served one what staff have corrected. Raises `TrainingError`."""
+    served = await graph.served_knowledge(knowledge)
+    retriever, store = graph.retriever(served), graph.knowledge_store
+
+    async def find(question: str) -> tuple[Hit, ...]:
+        return (await retriever.retrieve(question)).hits
+
+    async def kept(passage_id: str) -> Passage | None:
+        entry = await store.entry(served, passage_id)
+        return entry.passage if entry else None
+
+    examples = await _examples(graph, served)
+    held_out = split.held_out(examples, recipe.held_out)
+    builder = Builder(find, kept, graph.settings.training.platforms, graph.settings.policy.candidate, held_out)
+    dataset = await builder.build(examples, lambda: count("retrieve", 1, len(examples)))
+    found = parts.parts(dataset, held_out)
+    parts.refuse_useless(found)
+    manifest = await retriever.manifest()
+    versions = {"knowledge": served, "index": manifest.version, "embedder": manifest.embedder, "prompt": prompting.VERSION}
+    whole = Dataset([*found.train, *found.held_out], found.left_out)
+    figures = card(whole, versions | {"sha256": found.sha256}) | {"parts": {"train": len(found.train), "held out": len(found.held_out)}}
+    return Material(found, figures)
+
+
+async def _examples(graph: Frontdesk, served: str) -> list[Example]:
+    examples = list(await FaqExamples(lambda: graph.knowledge_store.passages(served)).examples())
+    if served in (SAMPLE, graph.settings.knowledge):  # staff correct what is served
+        examples += [example for source in example_sources(graph) for example in await source.examples()]
+    return examples
+
+
+async def base_of(graph: Frontdesk, named: str) -> tuple[str, weights.Weights]:
+    """Return what an adapter says it belongs to, and the weights. Raises `TrainingError` for what cannot be trained here."""
+    known = await graph.model_registry.versions()
+    found = next((one for one in known if named in (one.model_id, one.location)), None)
+    if found is not None and (found.base or found.location == EXTRACTIVE or found.location.startswith(REMOTE)):
+        raise TrainingError(f"{named!r} cannot be trained: it has no weights of its own here. Name a whole model: --base MODEL")
+    if found is not None and found.location.startswith(ARTIFACT):
+        return found.model_id, await asyncio.to_thread(graph.artifacts.open, found)
+    try:
+        resolved = await asyncio.to_thread(weights.resolve, found.location if found else named, graph.settings.model_dir, graph.report)
+    except ModelError as error:
+        raise TrainingError(f"There is no base to train: {error}") from error
+    return (found.location if found else named), resolved
+
+
+def train_answers(
+    graph: Frontdesk, base: tuple[str, weights.Weights], recipe: Recipe, material: Material, out: Path | None, watch: Watch
+) -> tuple[Path, Outcome]:
+    """Train an adapter, write it with its run and its data card, and return where, and the held-out losses. Blocks.
+
+    Raises `TrainingError`.
+    """
+    name, found = base
+    root = graph.settings.data_dir / "training"
+    folder = out or root / f"answers-{workplace.digest(name, str(recipe), material.sha256)}"
+    device = best_device() if graph.settings.device == "auto" else graph.settings.device
+    with workplace.alone(root / "lock"):
+        model, tokenizer = bases.load(found, device, "float32")
+        codec = Codec(partial(chat.encode, tokenizer), partial(chat.encode_answer, tokenizer))
+        rows, judged = (encoded(part, codec, recipe.max_length) for part in (material.parts.train, material.parts.held_out))
+        if not rows or not judged:
+            raise TrainingError(f"Every example is longer than {recipe.max_length} tokens. Set a larger max_length in the recipe.")
+        job = Job(name, recipe, material.sha256, rows, judged, folder, device)
+        outcome = fit(job, model, tokenizer, headroom.free_bytes(device), watch)
+    _describe(folder, name, recipe, material, outcome)
+    return folder, outcome
+
+
+def _describe(folder: Path, base: str, recipe: Recipe, material: Material, outcome: Outcome) -> None:
+    scores = {"held_out_loss": outcome.after, "held_out_loss_of_base": outcome.before, "held_out_rows": len(material.parts.held_out)}
+    run = {
+        "base": base,
+        "recipe": f"{recipe} code={version('frontdesk')} prompt={prompting.VERSION}",
+        "dataset_sha256": material.sha256,
+        "scores": scores,
+    }
+    figures = material.figures | {"versions": material.figures["versions"] | {"base": base, "recipe": str(recipe)}}
+    (folder / training_run.FILE).write_text(json.dumps(run, indent=1), encoding="utf-8")
+    (folder / _CARD).write_text(markdown(figures, folder.name), encoding="utf-8")

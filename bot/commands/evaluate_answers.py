@@ -1,0 +1,97 @@
+"""`frontdesk evaluate answers`: what a model writes, against references, passages and another model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from bot.bootstrap import Frontdesk
+from bot.bootstrap_evaluation import Asked, Row, asked, perplexity, written
+from bot.terminal import out, print_json, progress, with_frontdesk
+from core.training.evaluation import Interval, Written, compared, figures
+
+_COLUMNS = {"question": str, "reference": (str, type(None)), "relevant": list}
+
+
+@click.command("answers")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--knowledge", metavar="NAME", help="Knowledge base; by default the configured one.")
+@click.option("--model", metavar="ID", help="A registered version; by default the one that serves.")
+@click.option("--against", metavar="ID", help="A version to compare with, on the same questions.")
+@click.option("--limit", type=click.IntRange(1), help="So many questions, evenly spread over the file.")
+@click.option("--perplexity", "with_perplexity", is_flag=True, help="How surprised the model is by the references, too; loads it again.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document with every figure.")
+def command(
+    file: Path, knowledge: str | None, model: str | None, against: str | None, limit: int | None, with_perplexity: bool, as_json: bool
+) -> None:
+    """Let a model answer {"question", "reference", "relevant": [ids]}: ROUGE-L, BLEU, chrF, citation, groundedness, abstention.
+
+    Every question goes to the model with the passages that retrieval finds. Where `relevant` is empty the right answer is to abstain;
+    `"withheld": [ids]` keeps passages out of the prompt. With --against, differences carry 95 % intervals (paired bootstrap).
+
+    \b
+    Example:
+      frontdesk evaluate answers questions.jsonl --model support@1a2b3c4d5e6f --against extractive --json
+    """
+    from bot.commands.evaluate import read_rows
+
+    rows = _spread(read_rows(file, _COLUMNS), limit)
+    document = with_frontdesk(lambda graph: _measured(graph, rows, knowledge, model, against, with_perplexity=with_perplexity))
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+async def _measured(
+    graph: Frontdesk, rows: list[Row], knowledge: str | None, model: str | None, against: str | None, *, with_perplexity: bool
+) -> dict[str, Any]:
+    with progress() as count:
+        questions, versions = await asked(graph, await graph.served_knowledge(knowledge), rows, count)
+        name, answers = await written(graph, model, questions, count)
+    document = figures(answers) | {"perplexity": await _perplexity(graph, name, questions) if with_perplexity else None}
+    document |= {"versions": versions | {"model": name}}
+    if against:
+        other, before = await _against(graph, against, questions)
+        document["against"] = figures(before) | {"model": other}
+        document["against"] |= {"perplexity": await _perplexity(graph, other, questions) if with_perplexity else None}
+        document["difference"] = {name: found._asdict() for name, found in compared(before, answers).items()}
+    return document
+
+
+async def _against(graph: Frontdesk, model_id: str, questions: list[Asked]) -> tuple[str, list[Written]]:
+    with progress() as count:
+        return await written(graph, model_id, questions, count)
+
+
+async def _perplexity(graph: Frontdesk, model_id: str, questions: list[Asked]) -> float | None:
+    with progress() as count:
+        return await perplexity(graph, await graph.model_registry.version(model_id), questions, count)
+
+
+def _spread(rows: list[Row], limit: int | None) -> list[Row]:
+    if limit is None or limit >= len(rows):
+        return rows
+    return [rows[place * len(rows) // limit] for place in range(limit)]
+
+
+def _print(document: dict[str, Any]) -> None:
+    other = document.get("against", {})
+    table = Table("figure", document["versions"]["model"], *([other["model"], "difference (95 %)"] if other else []))
+    for name, value in document.items():
+        if name not in ("versions", "against", "difference"):
+            found = document.get("difference", {}).get(name)
+            more = [_shown(other.get(name)), _told(Interval(**found)) if found else ""] if other else []
+            table.add_row(name, _shown(value), *more)
+    out.print(table)
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _told(found: Interval) -> str:
+    return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"

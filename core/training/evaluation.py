@@ -1,0 +1,154 @@
+"""How good written answers are: against a reference, against their passages, and against another model on the same questions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from core import prompting
+from core.domain import Passage
+from core.text import words
+
+_MARK = re.compile(r"\s*\[(\d{1,2})\]")
+_SAMPLES = 10_000
+_SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One answer, as the model wrote it, and what is known of the question."""
+
+    question: str
+    reference: str  # empty: nobody gave one
+    text: str
+    passages: tuple[Passage, ...]
+    relevant: frozenset[str]  # ids of passages or documents that answer the question; empty: none does
+    grounded: bool  # the output guard would let it pass
+    seconds: float
+
+    @property
+    def abstained(self) -> bool:
+        """Whether it says that the passages do not answer."""
+        return prompting.abstains(self.text)
+
+    @property
+    def answerable(self) -> bool:
+        """Whether a passage that answers was in the prompt."""
+        return any(self._answers(passage) for passage in self.passages)
+
+    @property
+    def cites_right(self) -> bool:
+        """Whether it names a passage that answers, and none that does not."""
+        marks = {int(mark) - 1 for mark in _MARK.findall(self.text)}
+        named = [self.passages[mark] if 0 <= mark < len(self.passages) else None for mark in marks]
+        return bool(named) and all(passage is not None and self._answers(passage) for passage in named)
+
+    @property
+    def rouge_l(self) -> float:
+        """ROUGE-L of the text without its marks."""
+        return rouge_l(self.reference, self.bare)
+
+    @property
+    def bare(self) -> str:
+        """The text without its marks."""
+        return _MARK.sub("", self.text)
+
+    def _answers(self, passage: Passage) -> bool:
+        return not self.relevant.isdisjoint((passage.passage_id, passage.document_id))
+
+
+class Interval(NamedTuple):
+    """A difference of means and its 95 % confidence interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+def rouge_l(reference: str, text: str) -> float:
+    """Return ROUGE-L: the F1 of the longest common subsequence of words (Lin 2004, "ROUGE", eq. 2 to 4 with beta 1)."""
+    wanted, said = words(reference), words(text)
+    common = _longest_common(wanted, said)
+    return 2 * common / (len(wanted) + len(said)) if common else 0.0
+
+
+def figures(written: Sequence[Written]) -> dict[str, Any]:
+    """Return every figure of a model, None where nothing can be counted."""
+    referenced = [one for one in written if one.reference]
+    answers = [one for one in written if not one.abstained]
+    silent = [one for one in written if one.abstained]
+    hopeless = [one for one in written if not one.answerable]
+    seconds = sorted(one.seconds for one in written)
+    return {
+        "n": len(written),
+        "rouge_l": _mean([one.rouge_l for one in referenced]),
+        **_n_grams(referenced),
+        "citation": _mean([one.cites_right for one in answers if one.answerable]),
+        "groundedness": _mean([one.grounded for one in answers]),
+        "abstention": _mean([one.abstained for one in written]),
+        "abstention_precision": _mean([not one.answerable for one in silent]),
+        "abstention_recall": _mean([one.abstained for one in hopeless]),
+        "unanswerable": len(hopeless),
+        "p50_ms": median(seconds) * 1000,
+        "p95_ms": seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))] * 1000,
+    }
+
+
+_COMPARED: dict[str, tuple[Callable[[Written], float], Callable[[Written], bool]]] = {
+    "rouge_l": (lambda one: one.rouge_l, lambda one: bool(one.reference)),
+    "citation": (lambda one: float(one.cites_right and not one.abstained), lambda one: one.answerable),
+    "groundedness": (lambda one: float(one.grounded and not one.abstained), lambda one: one.answerable),
+    "right_to_abstain": (lambda one: float(one.abstained != one.answerable), lambda one: True),
+}
+
+
+def compared(old: Sequence[Written], new: Sequence[Written]) -> dict[str, Interval]:
+    """Return by how much `new` is better than `old` on the same questions, by paired bootstrap (Efron & Tibshirani 1993, chapter 13).
+
+    Here an answer that abstains is neither grounded nor cites, so a model does not gain by saying less.
+    """
+    pairs = list(zip(old, new, strict=True))
+    found = {}
+    for name, (value, counts) in _COMPARED.items():
+        differences = [value(after) - value(before) for before, after in pairs if counts(before)]
+        if differences:
+            found[name] = interval(differences)
+    return found
+
+
+def interval(differences: Sequence[float]) -> Interval:
+    """Return the mean of paired differences and its percentile interval over 10,000 resamples, seed 7."""
+    values = np.asarray(differences, dtype=float)
+    picks = np.random.default_rng(_SEED).integers(0, len(values), (_SAMPLES, len(values)))
+    low, high = np.quantile(values[picks].mean(axis=1), [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def _n_grams(referenced: Sequence[Written]) -> dict[str, float | None]:
+    """BLEU (Papineni et al. 2002) and chrF (Popović 2015) of the whole set, 0 to 1."""
+    if not referenced:
+        return {"bleu": None, "chrf": None}
+    from sacrebleu import corpus_bleu, corpus_chrf
+
+    texts, references = [one.bare for one in referenced], [[one.reference for one in referenced]]
+    return {"bleu": corpus_bleu(texts, references).score / 100, "chrf": corpus_chrf(texts, references).score / 100}
+
+
+def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
+    best = [0] * (len(other) + 1)
+    for word in one:
+        above_left = 0
+        for place, candidate in enumerate(other, 1):
+            above = best[place]
+            best[place] = above_left + 1 if word == candidate else max(above, best[place - 1])
+            above_left = above
+    return best[-1]
+
+
+def _mean(values: Sequence[float | bool]) -> float | None:
+    return fmean(values) if values else None

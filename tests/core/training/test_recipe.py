@@ -1,0 +1,53 @@
+"""A recipe is a dozen lines of TOML, and says what is wrong with it."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import pytest
+
+from core.errors import TrainingError
+from core.training.recipe import Recipe, read
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_what_a_recipe_does_not_name_is_as_by_default(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "")) == Recipe()
+    assert read(written(tmp_path, 'rank = 4\ntargets = ["q_proj"]\nepochs = 3')) == Recipe(rank=4, targets=("q_proj",), epochs=3)
+
+
+def test_the_shipped_recipe_reads() -> None:
+    with as_file(files("core.training") / "shipped" / "recipe.toml") as path:
+        assert read(path).method == "sft"
+
+
+def test_its_line_says_everything() -> None:
+    assert "rank=8" in str(Recipe()) and "learning_rate=0.0005" in str(Recipe()) and "targets=q_proj,k_proj" in str(Recipe())
+    assert len(str(Recipe())) < 400  # the registry keeps 500 characters, the versions of code and prompt among them
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("rnak = 4", "no 'rnak'. Did you mean rank"),
+        ("rank = 0", "rank is 0; it must be between 1 and 256"),
+        ("rank = 4.5", "rank is 4.5; it must be of the kind of 8"),
+        ("rank = true", "rank is True"),
+        ("learning_rate = nan", "learning_rate is nan"),
+        ("learning_rate = 5", "between 1e-08 and 0.1"),
+        ('method = "magic"', "'magic'; there is sft"),
+        ('precision = "int1"', "there is bf16, float32"),
+        ("targets = []", "names no targets"),
+        ("targets = [1]", r"targets is \[1\]"),
+        ("rank = ", "is no recipe"),
+    ],
+)
+def test_bad_input_a_recipe_that_cannot_be_followed_says_why(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(TrainingError, match=told):
+        read(written(tmp_path, text))
