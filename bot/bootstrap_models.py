@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bot import bootstrap_shipped
 from bot.bootstrap import Frontdesk
 from core import prompting
 from core.dialogue.grounding import ground
@@ -38,6 +39,7 @@ from retrieval.ingest import Progress
 
 SETTINGS = "settings"  # the actor of what serves because a setting says so
 AUTO = "auto"
+SHIPPED = "shipped"  # the location of the adapter that comes with Frontdesk, until it is taken in
 _QUOTING = ModelVersion(EXTRACTIVE, Kind.GENERATOR, EXTRACTIVE, created_by=SETTINGS)
 _MOST_MOVES = 1000  # of the history; a setting that was followed longer ago is followed again
 
@@ -204,6 +206,8 @@ async def _named_by_settings(graph: Frontdesk) -> dict[Alias, str]:
     for alias, model in {Alias.CHAMPION: graph.settings.model, Alias.FALLBACK: graph.settings.fallback_model}.items():
         current = await graph.model_registry.current(Kind.GENERATOR, alias)
         serves = current is not None and bool(current.model_id)
+        if model == AUTO and serves:
+            await bootstrap_shipped.unpack(graph, current.model_id if current else "", SETTINGS)
         if not model or (model == AUTO and serves):
             continue
         location = await asyncio.to_thread(chosen_model, graph) if model == AUTO else model
@@ -219,6 +223,8 @@ async def _registered(graph: Frontdesk, location: str) -> str:
     """Return the id of the version that a setting names, registered if it was not. Raises `ModelError` when it cannot be had."""
     if location.startswith(REMOTE):
         await _remote(graph, location.removeprefix(REMOTE), location).aclose()  # what it misses is told before anything is served
+    if location == SHIPPED:
+        return await bootstrap_shipped.registered(graph, SETTINGS)
     registry, is_folder = graph.model_registry, Path(location).expanduser().is_dir()
     if not is_folder:
         known = next((one.model_id for one in await registry.versions(Kind.GENERATOR) if one.location == location and not one.base), None)
@@ -238,20 +244,24 @@ def _taken(graph: Frontdesk, location: str, is_folder: bool) -> ModelVersion:
     return ModelVersion(found.version, Kind.GENERATOR, location, files=inspect(found.folder), created_by=SETTINGS)
 
 
+def chosen_model(graph: Frontdesk) -> str:
+    """Return the location of the best model that is at hand without the network; `SHIPPED` stands for the adapter of the small one."""
+    location = _chosen_base(graph)
+    if location == EXTRACTIVE:
+        graph.report("No language model is at hand: answers quote the best passage. See: frontdesk doctor")
+    return SHIPPED if location == weights.SMOLLM and bootstrap_shipped.is_there() else location
+
+
 def chosen_base(graph: Frontdesk) -> str:
     """Return the location of the best model at hand that has weights to train. Raises `ModelError` when there is none."""
-    location = chosen_model(graph)
+    location = _chosen_base(graph)
     if location == EXTRACTIVE:
         raise ModelError("No language model is at hand to train. Name one: --base MODEL. See: frontdesk doctor")
     return location
 
 
-def chosen_model(graph: Frontdesk) -> str:
-    """Return the location of the best model that is at hand without the network."""
+def _chosen_base(graph: Frontdesk) -> str:
     model_dir = graph.settings.model_dir
     if best_device() == "cuda" and weights.available_offline(weights.QWEN, model_dir):
         return weights.QWEN
-    if weights.available_offline(weights.SMOLLM, model_dir):
-        return weights.SMOLLM
-    graph.report("No language model is at hand: answers quote the best passage. See: frontdesk doctor")
-    return EXTRACTIVE
+    return weights.SMOLLM if weights.available_offline(weights.SMOLLM, model_dir) else EXTRACTIVE

@@ -38,7 +38,7 @@ def command(
     """
     from bot.commands.evaluate import read_rows
 
-    rows = _spread(read_rows(file, _COLUMNS), limit)
+    rows = _spread(list[Row](read_rows(file, _COLUMNS)), limit)
     document = with_frontdesk(lambda graph: _measured(graph, rows, knowledge, model, against, with_perplexity=with_perplexity))
     if as_json:
         print_json(document)

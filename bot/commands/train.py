@@ -60,7 +60,7 @@ def answers(recipe_file: Path | None, knowledge: str | None, base: str | None, f
 async def _answers(graph: Frontdesk, recipe: Recipe, knowledge: str | None, named: str | None, folder: Path | None) -> dict[str, Any]:
     actor = f"cli:{getpass.getuser()}"
     try:
-        base = await base_of(graph, named or await asyncio.to_thread(chosen_base, graph))
+        base = await base_of(graph, named if named is not None else await asyncio.to_thread(chosen_base, graph))
         with progress() as count:
             material = await material_of(graph, knowledge, recipe, count)
         with _bars() as watch:

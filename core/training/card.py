@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from core.redaction import Kind
 from core.training.dataset import Dataset, Row
+from core.training.parts import conflicts
 
 _FIELDS = ("source", "origin", "cause")
 
@@ -23,7 +25,9 @@ def card(dataset: Dataset, versions: dict[str, str]) -> dict[str, Any]:
         "with_rejected_answer": sum(row["meta"]["rejected"] is not None for row in rows),
         "passage_not_found": sum(not row["meta"]["passage_was_found"] for row in rows),
         "masked": _masked(rows),
-        "left_out": dict(dataset.left_out),
+        "left_out": {reason: count for reason, count in dataset.left_out.items() if count},
+        "conflicts": len(conflicts(rows)),
+        "scripts": dict(Counter(script for row in rows for script in scripts(_said(row, -2).rpartition("Question: ")[2]))),
         "words": {"prompt": _lengths(_said(row, -2) for row in rows), "answer": _lengths(_said(row, -1) for row in rows)},
         "versions": versions,
     }
@@ -40,12 +44,20 @@ def markdown(figures: dict[str, Any], name: str) -> str:
         f"| with the answer that was wrong (`meta.rejected`) | {figures['with_rejected_answer']} |",
         f"| retrieval did not find the passage, so it was put in | {figures['passage_not_found']} |",
         *(f"| rows with a masked {kind} | {count} |" for kind, count in sorted(figures["masked"].items())),
+        f"| questions with several different answers | {figures['conflicts']} |",
+        *(f"| questions in {script.title()} letters | {count} |" for script, count in sorted(figures["scripts"].items())),
+        *(f"| {part} | {count} |" for part, count in figures.get("parts", {}).items()),
         *(f"| left out: {reason} | {count} |" for reason, count in sorted(figures["left_out"].items())),
     ]
     lines += ["", "| words | fewest | median | 95 % | most |", "|---|---|---|---|---|"]
     lines += [f"| {part} | {' | '.join(str(value) for value in lengths.values())} |" for part, lengths in figures["words"].items()]
     lines += ["", *(f"{part}: `{version}`  " for part, version in figures["versions"].items())]
     return "\n".join([*lines, ""])
+
+
+def scripts(text: str) -> set[str]:
+    """Return the scripts of the letters of a text, such as LATIN; a cheap stand-in for its languages."""
+    return {unicodedata.name(letter, "UNKNOWN").partition(" ")[0] for letter in text if letter.isalpha()}
 
 
 def _said(row: Row, place: int) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ NO_LONGER_KEPT = "its FAQ row was taken out"
 TWICE = "the same question and answer as another"
 NOTHING_LEFT = "no passage is left beside the one that is withheld"
 _COUNTS = (1, 1, 2, 2, 2, 3, 3)  # how many passages are shown, as often as each stands here
+_AT_ONCE = 32
 Row = dict[str, Any]
 
 
@@ -58,11 +60,9 @@ class Builder:
     async def build(self, examples: Iterable[Example], progress: Callable[[], None] = lambda: None) -> Dataset:
         """Return the rows of all examples that may be used; `progress` is called after each."""
         dataset, seen = Dataset(), set[tuple[str, str]]()
-        for example in examples:
-            reason, row = await self._row(example)
+        async for example, why_not, row in self._rows(list(examples)):
             same = (fold(example.question).lower(), fold(example.answer).lower())
-            if not reason and same in seen:
-                reason = TWICE
+            reason = why_not or (TWICE if same in seen else "")
             seen.add(same)
             if reason:
                 dataset.left_out[reason] += 1
@@ -70,6 +70,13 @@ class Builder:
                 dataset.rows.append(row)
             progress()
         return dataset
+
+    async def _rows(self, examples: list[Example]) -> AsyncIterator[tuple[Example, str, Row]]:
+        """Yield what comes of each example, in order; many are retrieved at once, as an embedder works on batches."""
+        for start in range(0, len(examples), _AT_ONCE):
+            batch = examples[start : start + _AT_ONCE]
+            for example, (reason, row) in zip(batch, await asyncio.gather(*map(self._row, batch)), strict=True):
+                yield example, reason, row
 
     async def _row(self, example: Example) -> tuple[str, Row]:
         """Return why an example is left out, or its row."""

@@ -36,7 +36,7 @@ def checkpoint_bytes(config: Any, recipe: Recipe) -> int:
 def _step_bytes(config: Any, batch: int, recipe: Recipe, length: int) -> int:
     size = 2 if recipe.precision == "bf16" else 4
     kept = config.num_hidden_layers * batch * length * config.hidden_size * _KEPT_WIDTHS * size // 2
-    return kept + _trained(config, recipe) * _TRAINED_BYTES + _WORK_BYTES
+    return int(kept + _trained(config, recipe) * _TRAINED_BYTES + _WORK_BYTES)
 
 
 def _trained(config: Any, recipe: Recipe) -> int:

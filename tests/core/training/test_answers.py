@@ -37,7 +37,7 @@ def one_thread() -> None:
 async def test_what_was_learnt_is_an_adapter_that_is_imported_and_serves(tmp_path: Path) -> None:
     seen: list[Progress] = []
     outcome = learn(tmp_path, seen.append)
-    assert outcome.after < outcome.before / 2
+    assert outcome.after < 0.7 * outcome.before
     assert [now.step for now in seen if now.loss is not None] == list(range(1, 21))
     assert seen[-1].steps == 20 and seen[-1].held_out == pytest.approx(outcome.after, abs=0.5)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
@@ -135,7 +135,7 @@ def test_bad_input_a_disk_that_fills_up_while_it_trains_keeps_the_last_look(tmp_
 def test_bad_input_too_little_memory_is_refused_with_the_recipe_that_fits(tmp_path: Path) -> None:
     big = replace(RECIPE, batch=64, accumulation=1, rank=256)
     with pytest.raises(TrainingError, match=r"needs \d+\.\d GiB .* fits: batch = \d+, accumulation = \d+"):
-        learn(tmp_path, free=560 << 20, recipe=big)
+        learn(tmp_path, free=520 << 20, recipe=big)
     with pytest.raises(TrainingError, match=r"0\.0 GiB are free\. Free some, set a smaller max_length"):
         learn(tmp_path, free=1 << 20, recipe=big)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -184,4 +184,4 @@ def replace_answer(row: dict[str, object], answer: str) -> dict[str, object]:
 def test_the_shipped_faq_is_of_imaginary_companies_and_of_no_data_to_measure_with() -> None:
     assert len(SHIPPED) > 100
     assert len({row["id"] for row in SHIPPED}) == len(SHIPPED)
-    assert replace(FAQ[0], title="x") != FAQ[0]
+    assert all("example" in address for row in SHIPPED for address in re.findall(r"[\w.]+@[\w.-]+\.\w+", row["answer"]))

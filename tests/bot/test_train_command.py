@@ -1,0 +1,133 @@
+"""`frontdesk train answers` and `evaluate answers`, from the FAQ to a version that is compared; and the adapter that is shipped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot import bootstrap_models, bootstrap_shipped
+from bot.bootstrap import Frontdesk, frontdesk
+from bot.settings import read
+from core.errors import FrontdeskError, TrainingError
+from core.registry import Alias, Kind
+from core.serving import weights
+from tests.bot.test_cli import document, run, write
+from tests.core.serving import tiny
+
+RECIPE = """
+targets = ["q_proj"]
+rank = 2
+epochs = 0.3
+looks = 1
+learning_rate = 0.02
+max_length = 4096
+precision = "float32"
+held_out = 0.2
+"""
+SHIPPED = [json.loads(line) for line in (files("core.training") / "shipped" / "faq.jsonl").read_text("utf-8").splitlines()]
+ROWS = sorted((row for row in SHIPPED if len(row["answer"].split()) > 8), key=lambda row: len(row["answer"]))[:24]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")]
+
+
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A tiny model that was taught a FAQ."""
+    monkeypatch.setenv("FRONTDESK_MODEL", "extractive")
+    run("knowledge", "import", str(write("faq.jsonl", ROWS)))
+    run("knowledge", "publish")
+    base = document("models", "import", str(tiny.save(tmp_path / "base")))["model_id"]
+    Path("recipe.toml").write_text(RECIPE, encoding="utf-8")
+    return document("train", "answers", "--recipe", "recipe.toml", "--base", base, "--out", str(tmp_path / "run"))
+
+
+def test_from_the_faq_to_a_version_that_is_compared_with_another(trained: dict[str, Any], tmp_path: Path) -> None:
+    assert trained["after"] < trained["before"]
+    assert trained["train"] > 3 * trained["held_out"] > 0
+    version = document("models", "import", str(tmp_path / "run"))
+    shown = document("models", "show", version["model_id"])
+    assert shown["base"].endswith(trained["base"]) and shown["dataset_sha256"] == trained["dataset_sha256"]
+    assert shown["recipe"].startswith("method=sft rank=2") and "code=" in shown["recipe"] and "prompt=answer-" in shown["recipe"]
+    assert shown["scores"]["held_out_loss"] == trained["after"]
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "| source: faq |" in card and "| held out |" in card and trained["dataset_sha256"] in card
+
+    questions = [{"question": row["question"], "reference": row["answer"], "relevant": [row["id"]]} for row in ROWS[:3]]
+    questions.append({"question": ROWS[3]["question"], "reference": None, "relevant": [], "withheld": [ROWS[3]["id"]]})
+    file = write("questions.jsonl", questions)
+    found = document("evaluate", "answers", str(file), "--model", version["model_id"], "--against", "extractive", "--perplexity")
+    assert {"rouge_l", "bleu", "chrf", "citation", "groundedness", "abstention", "perplexity", "p50_ms", "p95_ms", "n"} <= set(found)
+    assert (found["n"], found["unanswerable"], found["versions"]["model"]) == (4, 1, version["model_id"])
+    assert found["perplexity"] > 1 and found["against"]["perplexity"] is None
+    assert found["against"]["rouge_l"] == found["against"]["citation"] == found["against"]["groundedness"] == 1.0
+    assert found["difference"]["rouge_l"]["low"] <= found["difference"]["rouge_l"]["difference"] < 0
+    assert "difference (95 %)" in run("evaluate", "answers", str(file), "--against", "extractive", "--limit", "2").output
+
+    again = document("train", "answers", "--recipe", "recipe.toml", "--base", trained["base"], "--out", str(tmp_path / "other"))
+    assert again["dataset_sha256"] == trained["dataset_sha256"]
+    assert again["after"] == pytest.approx(trained["after"], rel=0.01)
+
+
+def test_what_cannot_be_trained_says_why_and_leaves_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTDESK_MODEL", "extractive")
+    run("knowledge", "import", str(write("faq.jsonl", ROWS[:3])))
+    run("knowledge", "publish")
+    with pytest.raises(TrainingError, match="'extractive' cannot be trained: it has no weights of its own here"):
+        run("train", "answers", "--base", "extractive")
+    with pytest.raises(TrainingError, match="There is no base to train: 'no/model'"):
+        run("train", "answers", "--base", "no/model")
+    with pytest.raises(TrainingError, match=r"examples to learn from .* Import more FAQ rows"):
+        run("train", "answers", "--base", str(tiny.save(tmp_path / "base")))
+    actions = asyncio.run(_trace())
+    assert actions == [("train.answers", "refused")] * 3
+
+
+async def _trace() -> list[tuple[str, str]]:
+    async with frontdesk(read(), lambda line: None) as graph:
+        return [(entry.action, entry.result) for entry in await graph.audit_log.entries(20) if entry.action.startswith("train")]
+
+
+def test_bad_input_an_adapter_of_another_base_is_not_imported(trained: dict[str, Any], tmp_path: Path) -> None:
+    other = document("models", "import", str(tiny.save(tmp_path / "other", seed=9)))["model_id"]
+    with pytest.raises(FrontdeskError, match="says that it was trained on"):
+        run("models", "import", str(tmp_path / "run"), "--base", other)
+
+
+async def _champion(graph: Frontdesk) -> str:
+    await bootstrap_models.follow_settings(graph)
+    current = await graph.model_registry.current(Kind.GENERATOR, Alias.CHAMPION)
+    assert current is not None
+    return current.model_id
+
+
+async def test_the_shipped_adapter_is_the_first_champion_and_is_there_on_each_machine(
+    trained: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap_shipped, "_folder", lambda: tmp_path / "run")
+    monkeypatch.setattr(bootstrap_models, "_chosen_base", lambda graph: weights.SMOLLM)
+    settings = read().model_copy(update={"model": "auto", "database_url": f"sqlite:///{tmp_path / 'new.db'}"})
+    known = read()
+    async with frontdesk(known, lambda line: None) as graph:
+        base = await graph.model_registry.version(trained["base"])
+    async with frontdesk(settings, lambda line: None) as graph:
+        await graph.model_registry.register(base)
+        champion = await _champion(graph)
+        assert champion.startswith("answers@")
+        assert (await graph.model_registry.version(champion)).dataset_sha256 == trained["dataset_sha256"]
+        assert await _champion(graph) == champion
+        folder = settings.artifacts / champion
+        for path in (folder, *folder.iterdir()):
+            path.chmod(0o700)
+        shutil.rmtree(folder)  # another machine, with a database that knows it
+        assert await _champion(graph) == champion
+        assert folder.is_dir()
+
+
+def test_without_the_shipped_adapter_the_model_is_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bootstrap_shipped, "_folder", lambda: tmp_path)
+    assert not bootstrap_shipped.is_there()
