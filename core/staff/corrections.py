@@ -73,6 +73,10 @@ class Corrections:
         """Return the turn that a correction is about."""
         return await self._turns.turn(correction.draft.turn_id) if correction.draft.turn_id else None
 
+    async def is_for_another(self, member: Member, correction: Correction) -> bool:
+        """Tell whether somebody else than this member has to approve."""
+        return await self._is_by(member, correction.draft.author) and not await self._is_alone()
+
     async def revise(self, member: Member, correction: Correction, draft: CorrectionDraft) -> bool:
         """Write a pending correction anew; False when somebody wrote or decided before. Raises `NotAllowedError`."""
         said = correction.draft
@@ -87,8 +91,7 @@ class Corrections:
 
         Nobody approves what they have proposed, unless they are the only member there is; the audit log says so then.
         """
-        alone = await self._is_by(member, correction.draft.author)
-        if alone and len(await self._members.all()) > 1:
+        if await self.is_for_another(member, correction):
             await self._note(member, "correction.approve", correction, "denied", reason="own")
             raise NotAllowedError(OWN)
         if correction.draft.problem:
@@ -96,7 +99,11 @@ class Corrections:
         row, replaced = await self.prospect(correction)
         ruling = Ruling(State.APPROVED, member.actor, knowledge=await self._served(), row=row)
         done = await self.store.decide(correction.correction_id, correction.revision, ruling)
-        changed = {"passage": row.passage_id if row else None, "replaced": replaced is not None, "only_member": alone}
+        changed = {
+            "passage": row.passage_id if row else None,
+            "replaced": replaced is not None,
+            "only_member": await self._is_by(member, correction.draft.author),
+        }
         await self._note(member, "correction.approve", correction, "done" if done else "too_late", **changed)
         return done
 
@@ -138,6 +145,9 @@ class Corrections:
             return False
         known = await self._members.identified(Identity(_ISSUERS[platform], rest.partition(":")[2]))
         return known is not None and known.member_id == member.member_id
+
+    async def _is_alone(self) -> bool:
+        return len(await self._members.all()) < 2
 
     async def _note(self, member: Member, action: str, correction: Correction, result: str, **detail: Any) -> None:
         await self._audit.record(member.actor, action, correction.correction_id, result, revision=correction.revision, **detail)
