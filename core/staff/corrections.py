@@ -55,8 +55,8 @@ class Corrections:
     async def propose(self, draft: CorrectionDraft, **detail: Any) -> str:
         """Keep what somebody proposes and return its id; whoever calls has found that they may. Raises `NotAllowedError`.
 
-        Personal data in the question is masked. A question is the customer's unless staff have phrased it themselves, and belongs to the
-        workspace of its turn; `detail` goes into the audit log.
+        Personal data in the question is masked. A question is the customer's unless staff have phrased it; `detail` goes into the
+        audit log.
         """
         draft = await self._prepared(draft, await self._turns.turn(draft.turn_id) if draft.turn_id else None)
         correction_id = await self.store.propose(draft)
@@ -125,9 +125,7 @@ class Corrections:
             raise NotAllowedError(masked.problem)
         if turn is None:
             return replace(masked, own_words=draft.origin != "console" if untraced is None else untraced)
-        platform, workspace_id = turn.address.platform, turn.address.workspace_id
-        own_words = _same_words(masked.question, redact(turn.question))
-        return replace(masked, own_words=own_words, platform=platform, workspace_id=workspace_id)
+        return replace(masked, own_words=_same_words(masked.question, redact(turn.question)))
 
     async def _cited(self, correction: Correction) -> Entry | None:
         """Return the passage that the answer was taken from, as it is kept now."""
