@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_corrections import corrections_of, library_of
 from bot.bootstrap_models import control_of
 from core.errors import SettingsError
 from core.members import Role
 from core.staff.commands import Commands
+from core.staff.library import Library
 from core.staff.membership import Membership
 from core.staff.model_desk import ModelDesk
 from core.staff.rights import Rule
 from core.staff.sign_in import SignIn
 from core.storage.members import SqlMembers
 from core.storage.sessions import SqlAttempts, SqlSessions, SqlTickets
+from core.storage.turn_book import SqlTurnBook
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,18 +34,21 @@ _PLATFORM = "console"
 MISSING = "The console needs its libraries. Run: pip install 'frontdesk[console]'"
 
 
-def console_of(graph: Frontdesk) -> ASGIApp:
-    """Return the console, or what says how to install it. Raises `SettingsError` when it is half set up."""
+def console_of(graph: Frontdesk, library: Library | None = None) -> ASGIApp:
+    """Return the console, or what says how to install it; `library` is the one that publishes in this process.
+
+    Raises `SettingsError` when it is half set up.
+    """
     if graph.settings.console.problem:
         raise SettingsError(graph.settings.console.problem)
     if not all(map(find_spec, _LIBRARIES)):
         return _missing
     from bot.console.app import build
 
-    return build(parts_of(graph))
+    return build(parts_of(graph, library or library_of(graph)))
 
 
-def parts_of(graph: Frontdesk) -> Console:
+def parts_of(graph: Frontdesk, library: Library) -> Console:
     """Return the services behind the pages."""
     from bot.console.parts import Console
     from bot.console.providers import Challenges
@@ -56,6 +62,9 @@ def parts_of(graph: Frontdesk) -> Console:
         models=ModelDesk(graph.model_registry, graph.host_board, graph.version_log),
         commands=_commands(graph),
         provider=_provider(asked),
+        turns=SqlTurnBook(graph.database),
+        corrections=corrections_of(graph),
+        library=library,
         public_url=asked.public_url,
     )
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_corrections import corrections_of
 from bot.bootstrap_models import control_of
 from bot.desk import Desk
 from bot.door import Door
@@ -19,7 +20,6 @@ from core.staff.actions import Actions
 from core.staff.commands import Commands
 from core.staff.rights import Rule
 from core.storage.channels import SqlChannels
-from core.storage.correction_store import SqlCorrectionStore
 from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
 from core.storage.positions import SqlPositions
@@ -82,7 +82,7 @@ def _offer(graph: Frontdesk, parts: DiscordParts, vault: Vault, reader: Reader) 
 
     asked, database, client = graph.settings.discord, graph.database, parts.client
     audit, channels, turns = graph.audit_log, SqlChannels(database), SqlTurnBook(database)
-    feedback, drafts, corrections = SqlFeedbackLog(database), SqlDrafts(database), SqlCorrectionStore(database)
+    feedback, drafts, corrections = SqlFeedbackLog(database), SqlDrafts(database), corrections_of(graph)
     actions = Actions(graph.dispatch.accept, turns, feedback, drafts, graph.conversation_log, audit, corrections)
     desk: DiscordDesk = Desk(graph.dispatch, actions, turns, parts.people, vault, reader.passage)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_corrections import corrections_of
 from bot.bootstrap_models import control_of
 from bot.door import Door
 from bot.secrets import vault_keys
@@ -30,7 +31,6 @@ from core.staff.actions import Actions
 from core.staff.commands import Commands
 from core.staff.rights import Rule
 from core.storage.channels import SqlChannels
-from core.storage.correction_store import SqlCorrectionStore
 from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
 from core.storage.previews import SqlPreviews
@@ -72,7 +72,7 @@ def _service(
     database, audit, privacy = graph.database, graph.audit_log, graph.privacy_desk
     asked = graph.settings.slack
     people, channels = People(rule_of(asked), many=bool(asked.client_id)), SqlChannels(database)
-    log, corrections = graph.conversation_log, SqlCorrectionStore(database)
+    log, corrections = graph.conversation_log, corrections_of(graph)
     feedback, drafts = SqlFeedbackLog(database), SqlDrafts(database)
     actions = Actions(graph.dispatch.accept, turns, feedback, drafts, log, audit, corrections)
 

@@ -20,6 +20,7 @@ _COMMANDS = {
     "mute": ("bot.commands.mute", "Silence the bot in every channel."),
     "unmute": ("bot.commands.unmute", "Let the bot speak again."),
     "evaluate": ("bot.commands.evaluate", "Measure on a labelled file."),
+    "export": ("bot.commands.export", "Write out what training would see."),
     "staff": ("bot.commands.staff", "Say who may sign in to the console."),
     "privacy": ("bot.commands.privacy", "Show or erase what is kept of one customer."),
     "slack": ("bot.commands.slack", "Set the bot up in Slack."),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from core.redaction import redact
+
 FEEDBACK, SOURCES, CORRECT, TEACH, EDIT_DRAFT = "feedback", "sources", "correct", "teach", "edit_draft"
 _COMPLAINTS = {
     "wrong": "It is wrong",
@@ -19,7 +21,7 @@ _CAUSES = {
     "should_have_abstained": "It should have said nothing",
     "missing_faq": "The help articles lack this",
 }
-_NO_NAMES = "Write it without names or other personal data."
+_NO_NAMES = "Best in words of your own, without names or other personal data."
 
 
 class Field(NamedTuple):
@@ -52,17 +54,17 @@ def feedback() -> Form:
 
 
 def correction(question: str, answer: str) -> Form:
-    """Return the form in which staff correct an answer."""
+    """Return the form in which staff correct an answer; personal data in the question is masked."""
     return Form(CORRECT, "Correct this answer", "Propose", (
-        Field("question", "Question", question, _NO_NAMES),
+        Field("question", "Question", redact(question), _NO_NAMES),
         Field("answer", "What should have been answered", answer),
         Field("cause", "What went wrong", options=_CAUSES, menu=True),
     ))  # fmt: skip
 
 
 def lesson(question: str, answer: str) -> Form:
-    """Return the form that makes a FAQ entry of a conversation."""
-    fields = (Field("question", "Question", question, _NO_NAMES), Field("answer", "Answer", answer))
+    """Return the form that makes a FAQ entry of a conversation; personal data in the question is masked."""
+    fields = (Field("question", "Question", redact(question), _NO_NAMES), Field("answer", "Answer", answer))
     return Form(TEACH, "Teach Frontdesk", "Propose", fields)
 
 

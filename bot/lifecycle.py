@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_console import console_of, first_link
+from bot.bootstrap_corrections import library_of
 from bot.bootstrap_discord import discord_of
 from bot.bootstrap_models import models_of
 from bot.bootstrap_slack import slack_of
@@ -82,7 +84,10 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
         if discord and "discord" in roles:
             first_to_end.append(tasks.create_task(discord.gateway.run()))
         if listener is not None:
-            server = _server(_web(graph, roles, reader, generator, adapters, slack, discord))
+            library = library_of(graph, reader)
+            background.append(tasks.create_task(library.releases.run()))
+            console = console_of(graph, library) if "console" in roles else None
+            server = _server(_web(graph, roles, reader, generator, adapters, slack, discord, console))
             first_to_end.append(tasks.create_task(_serve_page(server, listener, stop)))
         graph.report(f"Frontdesk is ready: {_where(graph, listener, roles)}")
         if listener is not None and "console" in roles and (link := await first_link(graph, _url(graph, listener))):
@@ -203,6 +208,7 @@ def _web(
     adapters: dict[str, ChatAdapter],
     slack: SlackParts | None,
     discord: DiscordParts | None,
+    console: ASGIApp | None,
 ) -> FastAPI:
     """What is served on the port: the page where it belongs to this process, Slack's events, health."""
     page, web = None, adapters.get("web")
@@ -228,7 +234,6 @@ def _web(
         }
         return {part: problem for part, problem in problems.items() if problem}
 
-    console = console_of(graph) if "console" in roles else None
     return build(page, health, lambda: graph.metrics.exposition(graph.inbox.backlog), signed, pages, console)
 
 

@@ -30,6 +30,21 @@ class Limits(BaseModel, extra="forbid"):
     tokens_per_day: int = Field(0, ge=0, description="tokens of the language model in a day (UTC); beyond them answers quote passages")
 
 
+class Training(BaseModel, extra="forbid"):
+    """What a model may learn from."""
+
+    customer_text: str = Field(
+        "",
+        description="platforms whose customers' own words may train a model, by commas: slack, discord; staff's words always may",
+        pattern=r"^\s*((slack|discord)\s*(,\s*(slack|discord)\s*)*)?$",
+    )
+
+    @property
+    def platforms(self) -> frozenset[str]:
+        """The platforms."""
+        return frozenset(name.strip() for name in self.customer_text.split(",") if name.strip())
+
+
 class Slack(BaseModel, extra="forbid"):
     """How to serve a Slack workspace; lists are separated by commas."""
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.setting_groups import Console, Discord, Limits, Policy, Remote, Slack
+from bot.setting_groups import Console, Discord, Limits, Policy, Remote, Slack, Training
 from core.errors import SettingsError
 
 PREFIX = "FRONTDESK_"
@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     log_format: str = Field("auto", description="text, json (one object a line), or auto: text at a terminal", pattern="^(auto|text|json)$")
     policy: Policy = Field(default_factory=Policy, description="thresholds of the decision, see below")
     limits: Limits = Field(default_factory=Limits, description="how much may be asked, see below")
+    training: Training = Field(default_factory=Training, description="what a model may learn from, see below")
     remote: Remote = Field(default_factory=Remote, description="models on other machines, see below")
     console: Console = Field(default_factory=Console, description="the staff console, see below")
     slack: Slack = Field(default_factory=Slack, description="the Slack workspace, see below")

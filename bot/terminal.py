@@ -24,6 +24,7 @@ _STEPS = {
     "index": "Indexing",
     "calibrate": "Calibrating",
     "answer": "Asking",
+    "retrieve": "Retrieving",
     "copy": "Copying",
     "hash": "Hashing",
     "scan": "Inspecting",

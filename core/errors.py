@@ -8,6 +8,7 @@ FrontdeskError
 ├── StorageError         the database is missing, too old or out of reach
 │   └── OutOfReachError  it does not answer, and may yet
 ├── VaultError           a secret cannot be sealed or opened
+├── NotAllowedError      somebody may not do this; its text is for them
 ├── LeaseLostError       somebody else has taken over; what was done under the lease must be thrown away
 └── DeliveryError        a platform did not take a message
     ├── RefusedError     and never will: the channel is gone, the bot was removed
@@ -46,6 +47,10 @@ class OutOfReachError(StorageError):
 
 class VaultError(FrontdeskError):
     """A secret cannot be sealed or opened."""
+
+
+class NotAllowedError(FrontdeskError):
+    """Somebody may not do this; the text is fit to be shown to them."""
 
 
 class LeaseLostError(FrontdeskError):

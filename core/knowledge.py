@@ -29,6 +29,15 @@ class Release(NamedTuple):
     active: bool
 
 
+class Entry(NamedTuple):
+    """A passage as it is kept, not as it is served; `version` is another one after each change."""
+
+    passage: Passage
+    source: str
+    version: str
+    updated_at: datetime
+
+
 class KnowledgeStore(Protocol):
     """The source of truth of knowledge: passages, and which snapshot of them is served."""
 
@@ -61,10 +70,41 @@ class KnowledgeStore(Protocol):
         """Return the version being served."""
         ...
 
+    async def served_since(self, knowledge: str) -> datetime | None:
+        """Return when the version being served began to be, None when there is none."""
+        ...
+
     async def releases(self, knowledge: str) -> tuple[Release, ...]:
         """Return every published snapshot, newest first."""
         ...
 
     async def names(self) -> tuple[str, ...]:
         """Return the names of all knowledge bases."""
+        ...
+
+    async def entry(self, knowledge: str, passage_id: str) -> Entry | None:
+        """Return one passage, None when there is none of this id."""
+        ...
+
+    async def find(self, knowledge: str, text: str, limit: int, offset: int = 0) -> tuple[Entry, ...]:
+        """Return passages in whose id, title or body `text` stands, in whatever case, ordered by id."""
+        ...
+
+    async def count(self, knowledge: str, text: str = "") -> int:
+        """Return how many passages `find` would find."""
+        ...
+
+    async def put(self, knowledge: str, source: str, passage: Passage, version: str | None) -> bool:
+        """Write one passage, which belongs to `source` from here on; importing another source leaves it alone.
+
+        False, and nothing is written, when it is no longer as it was at `version`; None: when there is one of this id.
+        """
+        ...
+
+    async def remove(self, knowledge: str, passage_id: str, version: str) -> bool:
+        """Take one passage out; False when it is no longer as it was at `version`."""
+        ...
+
+    async def changed_at(self, knowledge: str) -> datetime | None:
+        """Return when a passage was last written, None when there is none."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from core.domain import Exchange, Passage, Prompt
+from core.domain import Exchange, Hit, Passage, Prompt
 from core.text import defuse, fold
 
 ABSTENTION = "I don't know."
@@ -36,6 +36,11 @@ def build(question: str, passages: tuple[Passage, ...], history: tuple[Exchange,
     `conversation` is the same for all questions of a conversation.
     """
     return Prompt(SYSTEM, passages[:MAX_PASSAGES], history[-MAX_HISTORY:], question, VERSION, conversation)
+
+
+def worth_reading(hits: tuple[Hit, ...], candidate: float) -> tuple[Hit, ...]:
+    """Return the best hit and those whose chance is at least `candidate`: a distant passage only misleads a small model."""
+    return tuple(hit for hit in hits if hit is hits[0] or hit.score >= candidate)[:MAX_PASSAGES]
 
 
 def messages(prompt: Prompt) -> list[Message]:

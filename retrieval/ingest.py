@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,18 +27,37 @@ async def publish(
 ) -> snapshot.Manifest:
     """Build a snapshot of `knowledge` under `folder`, make it the served one, and return its manifest.
 
-    Raises `KnowledgeError` when there is nothing to publish and `SnapshotError` when it cannot be written.
+    The work is done in a thread, so that a process can answer meanwhile; `progress` is called there. Whoever is cancelled ends it at its
+    next step, and nothing has changed. Raises `KnowledgeError` when there is nothing to publish and `SnapshotError` when it cannot be
+    written.
     """
     passages = await store.passages(knowledge)
     if not passages:
         raise KnowledgeError(f"Knowledge {knowledge!r} is empty. Import something first: frontdesk knowledge import PATH")
     version = snapshot.version_of(passages, embedder.version)
-    if not snapshot.is_sound(folder / version):
-        previous = _previous(folder, await store.active(knowledge), embedder.version)
-        build(folder, version, knowledge, embedder, passages, previous, progress)
-    manifest = snapshot.load(folder / version).manifest
+    active, is_cancelled = await store.active(knowledge), threading.Event()
+
+    def told(step: str, done: int, total: int) -> None:
+        if is_cancelled.is_set():
+            raise KnowledgeError("Publishing was stopped before its end. Nothing was changed.")
+        progress(step, done, total)
+
+    try:
+        manifest = await asyncio.to_thread(_built, folder, version, knowledge, embedder, passages, active, told)
+    except asyncio.CancelledError:
+        is_cancelled.set()
+        raise
     await store.add_release(knowledge, version, manifest.passages, manifest.embedder, actor)
     return manifest
+
+
+def _built(
+    folder: Path, version: str, knowledge: str, embedder: Embedder, passages: Sequence[Passage], active: str | None, progress: Progress
+) -> snapshot.Manifest:  # fmt: skip
+    """Return the manifest of a snapshot, which is built where there is none that can be opened."""
+    if not snapshot.is_sound(folder / version):
+        build(folder, version, knowledge, embedder, passages, _previous(folder, active, embedder.version), progress)
+    return snapshot.load(folder / version).manifest
 
 
 def build(

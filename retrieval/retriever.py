@@ -105,6 +105,10 @@ class SnapshotRetriever(_Follower[_Serving]):
         hits = await asyncio.to_thread(_rank, serving, vector, question, limit)
         return Retrieval(hits, serving.manifest.version, serving.manifest.embedder)
 
+    async def embedder(self) -> Embedder:
+        """Return the embedder of the snapshot being served."""
+        return (await self._current()).embedder
+
     def _load(self, path: Path) -> _Serving:
         loaded = snapshot.load(path)
         embedder = self._open_embedder(loaded.manifest.embedder)

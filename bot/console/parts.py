@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from bot.console.providers import Challenges, Provider
 from core.audit import AuditLog
+from core.review import TurnBook
 from core.staff.commands import Commands
+from core.staff.corrections import Corrections
+from core.staff.library import Library
 from core.staff.membership import Membership
 from core.staff.model_desk import ModelDesk
 from core.staff.sign_in import SignIn
@@ -22,5 +25,8 @@ class Console:
     challenges: Challenges
     models: ModelDesk
     commands: Commands
+    turns: TurnBook
+    corrections: Corrections
+    library: Library
     provider: Provider | None = None  # who knows staff by the account of their organisation
     public_url: str = ""  # where browsers reach the console; empty: at the address they say

@@ -55,7 +55,8 @@ class Windows:
 
     async def _form(self, interaction: Interaction, message: discord.Message, name: str, by: By) -> tuple[forms.Form, str]:
         if name == forms.TEACH:
-            return forms.lesson(await self._question(interaction, by), message.content), ""
+            turn_id, question = await self._question(interaction, by)
+            return forms.lesson(question, message.content), turn_id
         turn = await self._turn_of(interaction, message, by)
         if turn is None:
             raise NotAllowedError(_NO_ANSWER_HERE)
@@ -73,11 +74,11 @@ class Windows:
             turn_id = found.turn_id if found else ""
         return await self._desk.actions.turn_here(by, turn_id)
 
-    async def _question(self, interaction: Interaction, by: By) -> str:
-        """What the conversation began with: the question that the chosen message answers."""
+    async def _question(self, interaction: Interaction, by: By) -> tuple[str, str]:
+        """The turn with which the conversation began, and its question, which the chosen message answers."""
         address = Address(PLATFORM, by.workspace_id, by.channel_id, str(interaction.channel_id))
         turns = await self._desk.turns.conversation_at(address)
-        return turns[-1].question if turns else ""
+        return (turns[-1].turn_id, turns[-1].question) if turns else ("", "")
 
     async def _submit(self, interaction: Interaction, sent: Sent) -> None:
         await deferred(interaction, ephemeral=True, thinking=True)
@@ -107,5 +108,5 @@ class Windows:
 
     async def _propose(self, interaction: Interaction, by: By, sent: Sent) -> str:
         verdict = await self._desk.people.is_staff(by.workspace_id, interaction.user)
-        await self._desk.actions.correct(by, sent.turn_id if sent.form == forms.CORRECT else "", sent.values, verdict)
+        await self._desk.actions.correct(by, sent.turn_id, sent.values, verdict)
         return _PROPOSED

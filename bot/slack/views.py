@@ -63,9 +63,9 @@ def correction_modal(turn_id: str, question: str, answer: str, passages: Sequenc
     return _window(forms.correction(question, answer), turn_id, read)
 
 
-def teach_modal(question: str, answer: str) -> View:
-    """Return the form that makes a FAQ entry of a conversation; fields `question` and `answer`."""
-    return _window(forms.lesson(question, answer))
+def teach_modal(turn_id: str, question: str, answer: str) -> View:
+    """Return the form that makes a FAQ entry of a conversation; fields `question` and `answer`; `turn_id`: where it was asked, or empty."""
+    return _window(forms.lesson(question, answer), turn_id)
 
 
 def edit_draft_modal(turn_id: str, text: str) -> View:

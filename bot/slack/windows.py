@@ -13,6 +13,7 @@ from bot.slack.interactions import Shortcut, Submitted
 from bot.slack.payload import parts, word
 from bot.slack.reading import readable
 from bot.slack.workspaces import Workspace
+from core.domain import Address
 from core.errors import DeliveryError
 from core.staff.actions import TOO_LATE, Act, NotAllowedError
 
@@ -38,7 +39,7 @@ class Windows:
             await self._tell(workspace, chosen, str(error))
             return
         if chosen.callback_id == TEACH:
-            await self._open(workspace, chosen, views.teach_modal(await self._question(workspace, chosen), chosen.text))
+            await self._open(workspace, chosen, views.teach_modal(*await self._question(workspace, chosen), chosen.text))
             return
         turn = await self._desk.turns.turn_by_reference(PLATFORM, f"{chosen.channel_id}/{chosen.message_ts}")
         if turn is None or turn.address.workspace_id != workspace.workspace_id:
@@ -78,22 +79,24 @@ class Windows:
 
     async def _propose(self, workspace: Workspace, sent: Submitted) -> dict[str, Any] | None:
         verdict = await self._desk.people.is_staff(workspace, sent.who.user_id)
-        turn_id = sent.metadata if sent.callback_id == forms.CORRECT else ""
         try:
-            await self._desk.actions.correct(by_of(workspace, sent.who), turn_id, sent.values, verdict)
+            await self._desk.actions.correct(by_of(workspace, sent.who), sent.metadata, sent.values, verdict)
         except NotAllowedError as error:
             return _wrong("answer", str(error))
         return None
 
-    async def _question(self, workspace: Workspace, chosen: Shortcut) -> str:
-        """What the thread began with: the question that the chosen message answers."""
+    async def _question(self, workspace: Workspace, chosen: Shortcut) -> tuple[str, str]:
+        """What the thread began with: the question that the chosen message answers, and the turn in which the bot was asked it."""
         if not chosen.thread_ts or chosen.thread_ts == chosen.message_ts:
-            return ""
+            return "", ""
+        turns = await self._desk.turns.conversation_at(Address(PLATFORM, workspace.workspace_id, chosen.channel_id, chosen.thread_ts))
+        if turns:
+            return turns[-1].turn_id, turns[-1].question
         try:
             read = await workspace.client.ask("conversations.replies", channel=chosen.channel_id, ts=chosen.thread_ts, limit=1)
         except DeliveryError:
-            return ""
-        return readable(word((parts(read, "messages") or [{}])[0], "text"))
+            return "", ""
+        return "", readable(word((parts(read, "messages") or [{}])[0], "text"))
 
     async def _open(self, workspace: Workspace, chosen: Shortcut, view: views.View) -> None:
         try:

@@ -184,7 +184,7 @@ class Engine:
 
     async def _compose(self, found: _Found, preview: Preview, conversation: str) -> _Said:
         started = time.perf_counter()
-        hits = self._worth_reading(found.retrieval.hits)
+        hits = prompting.worth_reading(found.retrieval.hits, self._thresholds.candidate)
         prompt = prompting.build(found.question, tuple(hit.passage for hit in hits), found.history, conversation)
         generation = await self._generate(prompt, preview)
         if generation is not None and prompting.abstains(generation.text):
@@ -198,10 +198,6 @@ class Engine:
         cited = tuple(hit for passage in grounded.passages for hit in hits if hit.passage == passage)
         usage, model = generation.usage, generation.model_version
         return _Said(Decision.ANSWER, reason, grounded.text, cited, model, usage, _milliseconds(started))
-
-    def _worth_reading(self, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
-        """The best hit and those that may well matter too: a distant passage only misleads a small model."""
-        return tuple(hit for hit in hits if hit is hits[0] or hit.score >= self._thresholds.candidate)[: prompting.MAX_PASSAGES]
 
     async def _generate(self, prompt: Prompt, preview: Preview) -> Generation | None:
         """Return what the model wrote, None when it failed."""

@@ -11,13 +11,14 @@ from datetime import timedelta
 from enum import StrEnum
 
 from core.audit import AuditLog
-from core.corrections import Cause, CorrectionDraft, CorrectionStore
+from core.corrections import Cause, CorrectionDraft
 from core.domain import Actor, InboundMessage, Owner, utc_now
 from core.drafts import Drafts
-from core.errors import FrontdeskError
+from core.errors import NotAllowedError as NotAllowedError  # noqa: PLC0414  # surfaces look for it here
 from core.feedback import Feedback, FeedbackLog, FeedbackReason
 from core.ports import ConversationLog
 from core.review import TurnBook, TurnRecord
+from core.staff.corrections import Corrections
 from core.staff.rights import Verdict
 
 EXPIRES = timedelta(days=30)
@@ -29,7 +30,6 @@ SENT = "Sent to the customer."
 THANKS = "Thank you! Your feedback is kept with this answer."
 SHARED_BEFORE = "This answer is in the channel already."
 BACK = "I am back in this conversation. Ask me anything."
-_NOTHING_WRITTEN = "Please write both a question and an answer."
 
 
 class Act(StrEnum):
@@ -50,10 +50,6 @@ class Act(StrEnum):
     def is_for_staff(self) -> bool:
         """Whether only staff may; such buttons stand in the staff's channel, not in the conversation."""
         return self in (Act.SEND, Act.EDIT, Act.DISCARD, Act.HAND_BACK)
-
-
-class NotAllowedError(FrontdeskError):
-    """Somebody may not do this; the text is fit to be shown to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,7 @@ class Actions:
         drafts: Drafts,
         log: ConversationLog,
         audit: AuditLog,
-        corrections: CorrectionStore,
+        corrections: Corrections,
     ) -> None:
         """`accept` takes a message as if it had been written."""
         self._accept = accept
@@ -162,16 +158,12 @@ class Actions:
     async def correct(self, by: By, turn_id: str, fields: dict[str, str], staff: Verdict) -> str:
         """Propose a better answer, or one that is missing (no `turn_id`); return the id. Raises `NotAllowedError`."""
         await self.require(by, "correction.propose", turn_id, staff)
-        question, answer = fields.get("question", "").strip(), fields.get("answer", "").strip()
-        if not (question and answer):
-            raise NotAllowedError(_NOTHING_WRITTEN)
         cause = fields.get("cause", "")
         known = Cause(cause) if cause in tuple(Cause) else Cause.MISSING_FAQ
         turn = await self.turn_here(by, turn_id) if turn_id else None
-        draft = CorrectionDraft(turn.turn_id if turn else None, question, answer, known, by.actor, by.platform)
-        correction_id = await self._corrections.propose(draft)
-        await self._note(by, "correction.propose", correction_id, "done")
-        return correction_id
+        said = (turn.turn_id if turn else None, fields.get("question", ""), fields.get("answer", ""), known)
+        draft = CorrectionDraft(*said, by.actor, by.platform, platform=by.platform, workspace_id=by.workspace_id)
+        return await self._corrections.propose(draft, channel=by.channel_id)
 
     async def turn_here(self, by: By, turn_id: str) -> TurnRecord | None:
         """Return a turn of this workspace that is not too old, None when there is none."""

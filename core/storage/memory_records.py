@@ -15,7 +15,8 @@ from core.domain import utc_now
 from core.feedback import Feedback
 from core.privacy import ErasureReport, tombstone, user_document
 from core.review import TurnRecord
-from core.storage.memory_staff import MemoryCorrectionStore, MemoryFeedbackLog, MemoryTurnBook
+from core.storage.memory_corrections import MemoryCorrectionStore
+from core.storage.memory_staff import MemoryFeedbackLog, MemoryTurnBook
 
 
 class MemoryAuditLog:
@@ -140,7 +141,12 @@ class MemoryPrivacyDesk:
             self._book.records[record.turn_id] = record._replace(actor_id=nobody, question="", reply=blank)
             self._book.asked.discard((record.address, actor_id))
         corrected = {key: one for key, one in self._corrections.kept.items() if one.draft.turn_id in erased}
-        self._corrections.kept |= {key: one._replace(draft=replace(one.draft, question="")) for key, one in corrected.items()}
+        self._corrections.kept |= {
+            key: one._replace(draft=replace(one.draft, question="", alternatives=())) for key, one in corrected.items()
+        }
+        for correction_id in corrected:
+            versions = self._corrections.versions.get(correction_id, [])
+            self._corrections.versions[correction_id] = [one._replace(question="", alternatives=()) for one in versions]
         return ErasureReport(len(turns), 0, len(turns), len(given), len(corrected), 0)
 
     async def forget_before(self, moment: datetime, limit: int) -> int:

@@ -1,13 +1,11 @@
-"""What staff use, in dictionaries: channels, turns (put in with `MemoryTurnBook.add`), feedback, corrections, drafts, previews."""
+"""What staff use, in dictionaries: channels, turns (put in with `MemoryTurnBook.add`), feedback, drafts, previews."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
-from core.corrections import Correction, CorrectionDraft
-from core.domain import Action, Address, Decision, utc_now
+from core.domain import Action, Address, Decision
 from core.drafts import STAFF, words_of
 from core.feedback import Feedback
 from core.positions import Position
@@ -105,23 +103,6 @@ class MemoryFeedbackLog:
         """See `FeedbackLog.of`."""
         mine = (feedback for feedback in self.given.values() if feedback.turn_id == turn_id)
         return tuple(sorted(mine, key=lambda feedback: (feedback.given_at, feedback.actor_id)))
-
-
-class MemoryCorrectionStore:
-    """`CorrectionStore` in a dictionary."""
-
-    def __init__(self, book: MemoryTurnBook) -> None:
-        self._book = book
-        self.kept: dict[str, Correction] = {}
-
-    async def propose(self, draft: CorrectionDraft) -> str:
-        """See `CorrectionStore.propose`."""
-        draft = replace(draft.cleaned(), turn_id=draft.turn_id if draft.turn_id in self._book.records else None)
-        return self.kept.setdefault(draft.digest, Correction(draft.digest[:32], draft, utc_now())).correction_id
-
-    async def pending(self, limit: int) -> tuple[Correction, ...]:
-        """See `CorrectionStore.pending`."""
-        return tuple(self.kept.values())[:limit]
 
 
 class Queued(NamedTuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, false, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, false, text
 
-from core.storage.tables import Id, UtcDateTime, metadata
+from core.storage.tables import Id, Json, UtcDateTime, metadata
 
 PENDING = "state = 'pending'"
+DECIDED = "decided_at IS NOT NULL"
 
 channels = Table(
     "channels",
@@ -90,9 +91,33 @@ corrections = Table(
     Column("state", String(10), nullable=False),
     Column("proposed_at", UtcDateTime, nullable=False),
     Column("digest", String(64), nullable=False),
+    Column("alternatives", Json, nullable=False, server_default=text("'[]'")),
+    Column("platform", String(20), nullable=False, server_default=""),  # empty: of no workspace
+    Column("workspace_id", String(100), nullable=False, server_default=""),
+    Column("own_words", Boolean, nullable=False, server_default=false()),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("revised_by", Text),
+    Column("decided_by", Text),
+    Column("decided_at", UtcDateTime),
+    Column("decision_reason", Text),
+    Column("passage_id", String(200)),
     UniqueConstraint("digest", name="one_row_per_draft"),
     Index("corrections_pending", "proposed_at", sqlite_where=text(PENDING), postgresql_where=text(PENDING)),
     Index("corrections_by_turn", "turn_id"),
+    Index("corrections_decided", "state", "decided_at", sqlite_where=text(DECIDED), postgresql_where=text(DECIDED)),
+)
+
+correction_versions = Table(
+    "correction_versions",
+    metadata,
+    Column("correction_id", String(32), ForeignKey("corrections.correction_id"), primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("question", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("alternatives", Json, nullable=False),
+    Column("cause", String(30), nullable=False),
+    Column("author", Text, nullable=False),
+    Column("replaced_at", UtcDateTime, nullable=False),
 )
 
 secrets = Table(

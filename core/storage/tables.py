@@ -40,6 +40,7 @@ USED_TOKENS = "prompt_tokens > 0"
 IS_NOTICE = "turn_id IS NULL"
 MESSAGE_KEPT = "text <> ''"
 TURN_KEPT = "(text <> '' OR question <> '')"
+UNANSWERED = "reason IN ('low_confidence', 'close_candidates')"
 _REFERRED = "reference IS NOT NULL"
 _WRITTEN = "model IS NOT NULL"
 UNDELIVERED = ("pending", "sending", "uncertain")
@@ -178,6 +179,7 @@ turns = Table(
     Index("turns_by_actor", "actor_id", "asked_at"),
     Index("turns_by_model", "model", "answered_at", sqlite_where=text(_WRITTEN), postgresql_where=text(_WRITTEN)),
     Index("turns_kept", "asked_at", sqlite_where=text(TURN_KEPT), postgresql_where=text(TURN_KEPT)),
+    Index("turns_unanswered", "asked_at", sqlite_where=text(UNANSWERED), postgresql_where=text(UNANSWERED)),
 )
 
 inbox = Table(

@@ -10,6 +10,7 @@ from core.corrections import CorrectionStore
 from core.domain import Action, Actor, Address, Decision, InboundMessage, Lineage, Reason, Reply, utc_now
 from core.drafts import Drafts
 from core.feedback import FeedbackLog
+from core.knowledge import KnowledgeStore
 from core.ports import Claim, Delivery
 from core.presence import Channels
 from core.previews import Previews
@@ -21,10 +22,12 @@ from core.storage.database import Database
 from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
 from core.storage.inbox import SqlInbox
+from core.storage.knowledge_store import SqlKnowledgeStore
+from core.storage.memory import MemoryKnowledgeStore
+from core.storage.memory_corrections import MemoryCorrectionStore
 from core.storage.memory_records import MemoryPrivacyDesk
 from core.storage.memory_staff import (
     MemoryChannels,
-    MemoryCorrectionStore,
     MemoryDrafts,
     MemoryFeedbackLog,
     MemoryPreviews,
@@ -47,6 +50,7 @@ class Counter(Protocol):
     channels: Channels
     feedback: FeedbackLog
     corrections: CorrectionStore
+    knowledge: KnowledgeStore
     drafts: Drafts
     previews: Previews
     privacy: PrivacyDesk
@@ -84,7 +88,8 @@ class MemoryCounter:
         self.book = MemoryTurnBook()
         self.channels = MemoryChannels(self.book)
         self.feedback = MemoryFeedbackLog(self.book)
-        self.corrections = MemoryCorrectionStore(self.book)
+        self.knowledge = MemoryKnowledgeStore()
+        self.corrections = MemoryCorrectionStore(self.book, self.knowledge)
         self.drafts = MemoryDrafts(self.book)
         self.previews = MemoryPreviews()
         self.privacy = MemoryPrivacyDesk(self.book, self.feedback, self.corrections)
@@ -125,6 +130,7 @@ class SqlCounter:
         self.book = SqlTurnBook(database)
         self.channels = SqlChannels(database)
         self.feedback = SqlFeedbackLog(database)
+        self.knowledge = SqlKnowledgeStore(database)
         self.corrections = SqlCorrectionStore(database)
         self.drafts = SqlDrafts(database)
         self.previews = SqlPreviews(database)

@@ -211,3 +211,68 @@ async def test_bad_input_12_an_injected_name_is_a_name(store: KnowledgeStore) ->
     name = "kb'; DROP TABLE passages; --"
     await put(store, FULL, source=name, knowledge=name)
     assert (await store.names(), await store.sources(name), await store.passages(name)) == ((name,), (name,), (FULL,))
+
+
+async def test_a_single_passage_is_written_read_changed_and_taken_out(store: KnowledgeStore) -> None:
+    assert await store.put("kb", "console", FULL, None)
+    entry = await store.entry("kb", FULL.passage_id)
+    assert entry is not None
+    assert (entry.passage, entry.source) == (FULL, "console")
+    assert entry.updated_at == await store.changed_at("kb")
+    assert await store.put("kb", "console", replace(FULL, text="new"), entry.version)
+    changed = await store.entry("kb", FULL.passage_id)
+    assert changed is not None
+    assert changed.passage.text == "new"
+    assert await store.remove("kb", FULL.passage_id, changed.version)
+    assert await store.entry("kb", FULL.passage_id) is None
+    assert await store.changed_at("kb") is None
+
+
+async def test_of_two_who_change_the_same_passage_the_second_is_told(store: KnowledgeStore) -> None:
+    await put(store, passage(1))
+    entry = await store.entry("kb", passage(1).passage_id)
+    assert entry is not None
+    wrote = await asyncio.gather(*(store.put("kb", "console", passage(1, f"by {who}"), entry.version) for who in "abc"))
+    assert sum(wrote) == 1
+    assert not await store.remove("kb", passage(1).passage_id, entry.version)
+    assert not await store.put("kb", "console", passage(1), None), "there is one of this id"
+
+
+async def test_what_staff_changed_is_left_alone_by_the_next_import_of_its_file(store: KnowledgeStore) -> None:
+    await put(store, passage(1), passage(2))
+    entry = await store.entry("kb", passage(1).passage_id)
+    assert entry is not None
+    await store.put("kb", "console", passage(1, "by staff"), entry.version)
+    assert (await put(store, passage(1, "of the file"), passage(2))).conflicts == (passage(1).passage_id,)
+    assert [one.text for one in await store.passages("kb")] == ["by staff", "text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("", 4), ("TITLE 2", 1), ("p-0000", 3), ("100%", 1), ("%", 2), ("_", 0), ("\\", 1), ("'; DROP", 1), ("\x00", 4), ("nothing", 0)],
+)
+async def test_passages_are_found_by_id_title_and_body_literally(store: KnowledgeStore, text: str, found: int) -> None:
+    await put(store, passage(1), passage(2), passage(3, "100% sure"), FULL)
+    entries = await store.find("kb", text, 10)
+    assert (len(entries), await store.count("kb", text)) == (found, found)
+    assert list(entries) == sorted(entries, key=lambda one: one.passage.passage_id)
+    assert await store.find("kb", text, 10, 2) == entries[2:]
+
+
+@pytest.mark.parametrize("forged", ["", "no-such", "\x00", "x" * 500])
+async def test_an_id_of_no_passage_finds_none(store: KnowledgeStore, forged: str) -> None:
+    await put(store, passage(1))
+    assert await store.entry("kb", forged) is None
+    assert not await store.remove("kb", forged, "version")
+    assert await store.entry("other", passage(1).passage_id) is None
+
+
+async def test_since_when_a_version_is_served_is_told_again_after_a_rollback(store: KnowledgeStore) -> None:
+    assert await store.served_since("kb") is None
+    await publish(store, "v1", "v2")
+    since = await store.served_since("kb")
+    await store.activate("kb", "v1", "ann")
+    again = await store.served_since("kb")
+    assert since is not None and again is not None
+    assert since <= again
+    assert await store.served_since("other") is None

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 
 from core.domain import Passage
 from core.errors import KnowledgeError, SnapshotError
+from core.ports import Vectors
 from core.storage.memory import MemoryKnowledgeStore
 from retrieval import ingest, snapshot
 from retrieval.rows import row_texts
@@ -173,3 +176,36 @@ async def test_a_publish_that_fails_changes_nothing_about_what_is_served(tmp_pat
         await ingest.publish(store, tmp_path, KNOWLEDGE, WordEmbedder(), "tester", stop)
     assert await store.active(KNOWLEDGE) == old.version
     assert [entry.name for entry in tmp_path.iterdir()] == [old.version]
+
+
+class SlowEmbedder(WordEmbedder):
+    """Waits within its work until it is let go on, and tells of each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.go_on = threading.Event(), threading.Event()
+
+    def encode(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Vectors:
+        self.began.set()
+        assert self.go_on.wait(20)
+        return super().encode(texts, progress)
+
+
+async def test_other_work_goes_on_while_a_snapshot_is_built(tmp_path: Path) -> None:
+    store, embedder = await filled_store(), SlowEmbedder()
+    publishing = asyncio.create_task(publish(store, tmp_path, embedder))
+    await asyncio.to_thread(embedder.began.wait, 20)  # this loop is free, or nobody would ever let it go on
+    embedder.go_on.set()
+    assert (await publishing).passages == 10
+
+
+async def test_a_publish_that_is_cancelled_ends_at_its_next_step_and_changes_nothing(tmp_path: Path) -> None:
+    store, embedder = await filled_store(), SlowEmbedder()
+    publishing = asyncio.create_task(publish(store, tmp_path, embedder))
+    await asyncio.to_thread(embedder.began.wait, 20)
+    publishing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await publishing
+    embedder.go_on.set()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert (list(tmp_path.glob("*")), await store.active(KNOWLEDGE)) == ([], None)

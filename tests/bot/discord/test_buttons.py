@@ -136,14 +136,14 @@ async def test_an_answer_is_corrected_and_a_message_is_taught_by_staff_only(desk
     human = await desk.discord.say(BOB, HELP, "Five days.")
     opened = await desk.discord.context(BOB, human, "Teach Frontdesk")
     await desk.discord.until(lambda: opened.modal)
-    await desk.discord.submit(BOB, "fd-form:teach:", {"question": "How long?"})
+    await desk.discord.submit(BOB, f"fd-form:teach:{turn_id}", {"question": "How long?"})
     await desk.told(3)
     await desk.discord.context(BOB, human, "Correct this answer")
     assert "this message is none" in await desk.told(4)
     pending = [one.draft for one in await SqlCorrectionStore(desk.graph.database).pending(10)]
     assert [(one.turn_id, one.question, one.answer, one.cause) for one in pending] == [
         (turn_id, PARCELS, "A parcel takes 4 days.", "wrong_text"),
-        (None, "How long?", "Five days.", "missing_faq"),
+        (turn_id, "How long?", "Five days.", "missing_faq"),
     ]
 
 

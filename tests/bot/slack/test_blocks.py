@@ -230,7 +230,7 @@ def test_modals_and_home_are_within_every_limit_whatever_they_show(text: str, ti
         views.sources_modal(passages),
         views.sources_modal([]),
         views.correction_modal(text * 20, title * 20, text * 20, passages),
-        views.teach_modal(title * 20, text * 20),
+        views.teach_modal("t" * 4000, title * 20, text * 20),
         views.edit_draft_modal(title * 20, text * 20),
         views.home([text, title] * 10, [views.Asked(text, title, PAY)] * 20, 30),
     ):

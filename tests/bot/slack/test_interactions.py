@@ -88,7 +88,7 @@ def test_every_button_that_is_drawn_is_understood() -> None:
     modals = [
         views.feedback_modal("t"),
         views.correction_modal("t", "q", "a", []),
-        views.teach_modal("q", "a"),
+        views.teach_modal("t", "q", "a"),
         views.edit_draft_modal("t", "x"),
     ]
     assert {modal["callback_id"] for modal in modals} == SUBMISSIONS

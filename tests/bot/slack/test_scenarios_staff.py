@@ -39,8 +39,9 @@ async def test_an_answer_is_corrected_and_a_conversation_is_taught_once_each(ope
     (turn, *_) = await desk.turns()
     assert [(one.turn_id, one.question, one.answer, one.cause) for one in pending] == [
         (turn["turn_id"], PARCELS, "A parcel takes 4 days.", "wrong_text"),
-        (None, "How long?", "Five days.", "missing_faq"),
+        (turn["turn_id"], "How long?", "Five days.", "missing_faq"),
     ]
+    assert [one.own_words for one in pending] == [True, False]
     assert {one.author for one in pending} == {"slack:T0TEAM:U0BOB"}
 
 

@@ -1,0 +1,89 @@
+"""The part of the object graph that learns from staff; with `bot/bootstrap.py` the only namer of concrete classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bot.bootstrap import Frontdesk
+from core import prompting
+from core.domain import Hit, Passage
+from core.errors import SnapshotError
+from core.examples import ExampleSource
+from core.staff.corrections import Corrections
+from core.staff.library import Library
+from core.staff.releases import Releases
+from core.staff.unanswered import Unanswered, by_words
+from core.storage.correction_store import SqlCorrectionStore
+from core.storage.members import SqlMembers
+from core.storage.turn_book import SqlTurnBook
+from core.storage.unanswered import SqlUnansweredLog
+from core.training.corrected import CorrectedExamples
+from core.training.dataset import Builder, Dataset
+from retrieval import ingest
+from retrieval.grouping import Grouper
+from retrieval.retriever import Reader, SnapshotRetriever
+
+
+def corrections_of(graph: Frontdesk) -> Corrections:
+    """Return where corrections are proposed and decided, whatever surface they come from."""
+    database = graph.database
+
+    async def served() -> str:
+        return await served_knowledge(graph)
+
+    store, turns = SqlCorrectionStore(database), SqlTurnBook(database)
+    return Corrections(store, turns, graph.knowledge_store, served, SqlMembers(database), graph.audit_log)
+
+
+async def served_knowledge(graph: Frontdesk) -> str:
+    """Return the knowledge base that staff work on: the one that is served, or will be."""
+    try:
+        return await graph.served_knowledge(publishes=False)
+    except SnapshotError:  # it is not published yet
+        return graph.settings.knowledge
+
+
+def library_of(graph: Frontdesk, reader: Reader | None = None) -> Library:
+    """Return what the knowledge pages work with; only where `reader` has an embedder can it find, group and publish."""
+    retriever = reader if isinstance(reader, SnapshotRetriever) else None
+
+    async def served() -> str:
+        return await served_knowledge(graph)
+
+    async def find(question: str) -> tuple[Hit, ...]:
+        return (await retriever.retrieve(question)).hits if retriever else ()
+
+    async def publish(knowledge: str, actor: str, progress: ingest.Progress) -> str:
+        manifest = await graph.publish(knowledge, actor, progress)
+        if retriever:
+            await retriever.refresh()  # this process need not wait until it looks again
+        return manifest.version
+
+    log, sure = SqlUnansweredLog(graph.database), graph.settings.policy.answer
+    unanswered = Unanswered(log, Grouper(retriever.embedder) if retriever else by_words, find if retriever else None, sure)
+    releases = Releases(graph.knowledge_store, graph.audit_log, publish if retriever else None)
+    return Library(graph.knowledge_store, served, releases, unanswered, find if retriever else None, graph.audit_log)
+
+
+def example_sources(graph: Frontdesk) -> tuple[ExampleSource, ...]:
+    """Return where examples to learn from come from."""
+    return (CorrectedExamples(SqlCorrectionStore(graph.database), SqlTurnBook(graph.database)),)
+
+
+async def dataset_of(graph: Frontdesk, progress: Callable[[int], None]) -> tuple[Dataset, dict[str, str]]:
+    """Return what training would see, and the versions it was built with; `progress` gets how many examples there are, after each."""
+    knowledge = await graph.served_knowledge()
+    retriever, store = graph.retriever(knowledge), graph.knowledge_store
+
+    async def find(question: str) -> tuple[Hit, ...]:
+        return (await retriever.retrieve(question)).hits
+
+    async def kept(passage_id: str) -> Passage | None:
+        entry = await store.entry(knowledge, passage_id)
+        return entry.passage if entry else None
+
+    examples = [example for source in example_sources(graph) for example in await source.examples()]
+    builder = Builder(find, kept, graph.settings.training.platforms, graph.settings.policy.candidate)
+    dataset = await builder.build(examples, lambda: progress(len(examples)))
+    manifest = await retriever.manifest()
+    return dataset, {"knowledge": manifest.knowledge, "index": manifest.version, "embedder": manifest.embedder, "prompt": prompting.VERSION}

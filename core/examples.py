@@ -1,0 +1,29 @@
+"""What a model may learn from: one question and the right answer to it, and the port through which they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question and its right answer, as somebody of staff approved them."""
+
+    example_id: str
+    question: str
+    answer: str  # empty: the right thing is to say that the passages do not answer
+    source: str  # how it came about: correction, ...
+    origin: str  # the platform on which it was asked, or `console`
+    own_words: bool  # the question is a customer's, not of staff
+    passage_id: str = ""  # the passage that holds the answer
+    rejected: str = ""  # what the bot had answered instead
+    cause: str = ""  # what was wrong with that
+
+
+class ExampleSource(Protocol):
+    """Gives examples of one kind."""
+
+    async def examples(self) -> tuple[Example, ...]:
+        """Return all that may be learnt from, in an order that stays the same."""
+        ...

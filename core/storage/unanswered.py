@@ -1,0 +1,43 @@
+"""Questions without an answer, in SQL."""
+
+from __future__ import annotations
+
+from sqlalchemy import RowMapping, select
+
+from core.domain import Reason
+from core.members import Scope
+from core.storage.database import Database
+from core.storage.scopes import within
+from core.storage.tables import among, conversations, turns
+from core.text import clean
+from core.unanswered import REASONS, Question
+
+
+class SqlUnansweredLog:
+    """`UnansweredLog` on a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def questions(self, scope: Scope, limit: int) -> tuple[Question, ...]:
+        """See `UnansweredLog.questions`."""
+        said = (turns.c.turn_id, turns.c.question, turns.c.asked_at, turns.c.reason, conversations.c.platform)
+        joined = select(*said).join(conversations, conversations.c.conversation_id == turns.c.conversation_id)
+        here = within(scope, conversations.c.platform, conversations.c.workspace_id)
+        query = joined.where(among(turns.c.reason, *REASONS), turns.c.question != "", here).order_by(turns.c.asked_at.desc()).limit(limit)
+        async with self._database.read() as connection:
+            return tuple(map(_question, (await connection.execute(query)).mappings()))
+
+    async def answer_by_staff(self, turn_id: str) -> str:
+        """See `UnansweredLog.answer_by_staff`."""
+        asked = turns.alias()
+        later = (turns.c.conversation_id == asked.c.conversation_id, turns.c.position > asked.c.position)
+        by_another = (turns.c.actor_id != asked.c.actor_id, turns.c.reason == Reason.WITH_PERSON.value, turns.c.question != "")
+        query = select(turns.c.question).where(asked.c.turn_id == clean(turn_id), *later, *by_another).order_by(turns.c.position).limit(1)
+        async with self._database.read() as connection:
+            found: str | None = (await connection.execute(query)).scalar()
+        return found or ""
+
+
+def _question(row: RowMapping) -> Question:
+    return Question(row["turn_id"], row["question"], row["asked_at"], row["platform"], Reason(row["reason"]))

@@ -1,0 +1,1 @@
+"""From what staff approved to what a model is trained on."""
