@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.staffing import Staff
 from core.errors import SettingsError
 from core.presence import Mode
 
@@ -55,6 +56,7 @@ class Slack(BaseModel, extra="forbid"):
     staff_channel: str = Field("", description="id of the channel that gets drafts and hand-overs")
     staff: str = Field("", description="ids of members whose word in a thread silences the bot there, and who may correct")
     staff_group: str = Field("", description="id of the user group of staff")
+    oncall_group: str = Field("", description="id of the user group that is called when nobody comes", pattern="^(S[A-Z0-9]+)?$")
     admins: str = Field("", description="ids of members who may run /support-admin")
     admin_group: str = Field("", description="id of the user group of admins")
     home_workspace: str = Field("", description="id of your own team: with a client id, admins and staff are its members only")
@@ -92,6 +94,7 @@ class Discord(BaseModel, extra="forbid"):
     staff_channel: str = Field("", description="id of the channel that gets drafts and hand-overs", pattern=r"^\d*$")
     staff: str = Field("", description="ids of users whose word in a thread silences the bot there, and who may correct")
     staff_role: str = Field("", description="ids of the roles of staff")
+    oncall_role: str = Field("", description="id of the role that is called when nobody comes", pattern=r"^\d*$")
     admins: str = Field("", description="ids of users who may run /support-admin")
     admin_role: str = Field("", description="ids of the roles of admins")
     home_guild: str = Field("", description="id of your own server: admins and staff are its members only", pattern=r"^\d*$")
@@ -170,6 +173,7 @@ class Settings(BaseSettings):
     policy: Policy = Field(default_factory=Policy, description="thresholds of the decision, see below")
     limits: Limits = Field(default_factory=Limits, description="how much may be asked, see below")
     remote: Remote = Field(default_factory=Remote, description="models on other machines, see below")
+    staff: Staff = Field(default_factory=Staff, description="people who help customers, see below")
     slack: Slack = Field(default_factory=Slack, description="the Slack workspace, see below")
     discord: Discord = Field(default_factory=Discord, description="the Discord application, see below")
 
