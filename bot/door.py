@@ -32,6 +32,7 @@ class Door:
         """
         if await self._threads.hear(heard, author):
             return False
+        heard = await self._to_person(heard)
         message, at = heard.message, heard.message.address
         channel = await self._channels.channel(at.platform, at.workspace_id, at.channel_id)
         has_asked = needs_past(heard, channel) and await self._channels.has_asked(at, message.actor.actor_id)
@@ -44,6 +45,12 @@ class Door:
             accepted = replace(accepted, joins=heard.direct and not heard.in_thread)  # people send "hi" and then what they want
             await self._dispatch.accept(accepted, SETTLE_SECONDS if heard.direct or heard.in_thread else 0.0)
         return False
+
+    async def _to_person(self, heard: Heard) -> Heard:
+        """Take what names somebody in a conversation with a person for a part of it: it may well be that person's name."""
+        if heard.to_others and heard.in_thread and heard.message.text and await self._log.owner(heard.message.address) is Owner.STAFF:
+            return replace(heard, to_others=False)
+        return heard
 
     async def _is_word_of_staff(self, heard: Heard, author: Author) -> bool:
         """Tell whether this is said by staff in a conversation of the bot, and not to the bot."""

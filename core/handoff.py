@@ -92,7 +92,7 @@ class Packet(NamedTuple):
     """What a person must know before they answer; taken from the turns whenever it is read, so what is erased there is gone here."""
 
     question: str
-    said: str  # what the bot said to it
+    said: str  # what the bot said to it, besides that a person comes
     exchanges: tuple[Exchange, ...]  # before that, oldest first
     tried: tuple[Tried, ...]
     mood: Mood

@@ -98,7 +98,8 @@ class DiscordAdapter:
             return None  # only the one who asked can see whether it is there; and to write over something twice does no harm
         if delivery.action.is_about_handoff:
             posting = await self._staff_messages.posting(delivery)
-            return await self._found(delivery, posting.room, posting.parts)
+            found = await self._found(delivery, posting.room, posting.parts)
+            return await self._staff_messages.begun(found, delivery) if found else None
         room = Room(self._staff_channel) if delivery.action.is_for_staff else await self._rooms.find(delivery.address)
         return await self._found(delivery, room, await self._parts(delivery))
 
@@ -153,10 +154,7 @@ class DiscordAdapter:
         posting = await self._staff_messages.posting(delivery)
         if delivery.revises is not None:
             return await self._revise(delivery, posting.parts, posting)
-        reference = await self._post(delivery, posting.room, posting.parts, None, posting)
-        if delivery.action is Action.ALERT:
-            await self._staff_messages.open_thread(reference, delivery)
-        return reference
+        return await self._staff_messages.begun(await self._post(delivery, posting.room, posting.parts, None, posting), delivery)
 
     async def _revise(self, delivery: Delivery, parts: tuple[str, ...], posting: Posting | None = None) -> str:
         """Show anew what was sent, or take it away where nothing is left to be said."""

@@ -60,8 +60,10 @@ class StaffMessages:
         called = self.oncall_role if delivery.action is Action.ESCALATION else ""
         return Posting(room, await self._line(delivery, handoff, f"<@&{called}>" if called else ""), pings=called)
 
-    async def open_thread(self, reference: str, delivery: Delivery) -> None:
-        """Make the thread of a message that has just been posted; if that fails, what goes into it makes it."""
+    async def begun(self, reference: str, delivery: Delivery) -> str:
+        """Make the thread of a message that begins one; if that fails, what goes into it makes it. Return the reference."""
+        if delivery.action is not Action.ALERT:
+            return reference
         turn = await self.turns.turn(delivery.turn_id)
         address = Address(PLATFORM, "", self.channel_id, reference.partition("/")[2])
         self.rooms.note(address.thread_id, exists=False)
@@ -69,6 +71,7 @@ class StaffMessages:
             await self.rooms.open(address, f"{_NAME}{turn.question if turn else ''}")
         except DeliveryError as error:
             logger.info("the thread of a hand-off is not made yet: %s", error)
+        return reference
 
     async def link(self, address: Address) -> str:
         """Return where staff can read a conversation, empty when they cannot."""

@@ -14,6 +14,7 @@ from core.staff.rights import Verdict
 UNHELPFUL = 2  # answers that one customer finds unhelpful in one conversation, and a person is asked for
 WITH_YOU = "A person on our team is with you now. What you write here goes to them."
 SOLVED = "Our team has marked your question as solved. If it is not, write here: I answer, or get a person again."
+GIVEN_BACK = "Our team has given your request back to me. Ask me anything, or ask for a person again."
 UNHAPPY = "My answers have not helped you, so I've asked a person on our team to follow up here."
 NOBODY_YET = "Sorry, nobody on our team has been free yet. Your request stays open, and a person will answer you here."
 OVER = "This was not sent: the conversation is with the bot again."
@@ -111,7 +112,8 @@ class HandoffDesk:
 
     async def close(self, handoff: Handoff, helper: Helper, state: State) -> str:
         """Give the conversation back to the bot, returned or solved; return what to tell whoever did."""
-        act, told = (Act.SOLVE, SOLVED) if state is State.SOLVED else (Act.RETURN, BACK)
+        back = GIVEN_BACK if handoff.state is State.WAITING else BACK  # nobody had come, so it was never away
+        act, told = (Act.SOLVE, SOLVED) if state is State.SOLVED else (Act.RETURN, back)
         noted = f"{helper.shown}: {_SAID[state]}"
         done = await self._handoffs.close(handoff.handoff_id, helper, state, told, noted)
         await self._note(helper.actor, act, handoff, "done" if done else "too_late")

@@ -114,7 +114,8 @@ def _packet(newest_first: Any) -> Packet:
     last, *earlier = newest_first
     exchanges = tuple(Exchange(row["question"], row["text"]) for row in reversed(earlier))
     tried = tuple(Tried(hit["title"], hit["score"], hit["url"]) for hit in last["hits"][:MAX_PASSAGES])
-    return Packet(last["question"], last["text"], exchanges, tried, mood_of([row["question"] for row in reversed(newest_first)]))
+    said = "" if last["decision"] == Decision.HANDOFF else last["text"]  # that somebody comes is not what staff must know
+    return Packet(last["question"], said, exchanges, tried, mood_of([row["question"] for row in reversed(newest_first)]))
 
 
 def _asked_since(handoff: RowMapping) -> Select[Any]:
