@@ -19,7 +19,7 @@ from bot.discord.staff_messages import StaffMessages
 from bot.discord.tags import Tags
 from bot.dispatch import Dispatch
 from bot.door import Door
-from bot.settings import Discord
+from bot.setting_groups import Discord
 from core.positions import Positions
 from core.slots import Slots
 

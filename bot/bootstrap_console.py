@@ -1,0 +1,108 @@
+"""The console's part of the object graph; with `bot/bootstrap.py` the only namer of concrete classes."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from starlette.responses import PlainTextResponse
+
+from bot.bootstrap import Frontdesk
+from bot.bootstrap_models import control_of
+from core.errors import SettingsError
+from core.members import Role
+from core.staff.commands import Commands
+from core.staff.membership import Membership
+from core.staff.model_desk import ModelDesk
+from core.staff.rights import Rule
+from core.staff.sign_in import SignIn
+from core.storage.members import SqlMembers
+from core.storage.sessions import SqlAttempts, SqlSessions, SqlTickets
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from bot.console.parts import Console
+    from bot.console.providers import Provider
+    from bot.setting_groups import Console as Asked
+
+_LIBRARIES = ("argon2", "authlib", "httpx2", "jinja2", "python_multipart")
+_PLATFORM = "console"
+MISSING = "The console needs its libraries. Run: pip install 'frontdesk[console]'"
+
+
+def console_of(graph: Frontdesk) -> ASGIApp:
+    """Return the console, or what says how to install it. Raises `SettingsError` when it is half set up."""
+    if graph.settings.console.problem:
+        raise SettingsError(graph.settings.console.problem)
+    if not all(map(find_spec, _LIBRARIES)):
+        return _missing
+    from bot.console.app import build
+
+    return build(parts_of(graph))
+
+
+def parts_of(graph: Frontdesk) -> Console:
+    """Return the services behind the pages."""
+    from bot.console.parts import Console
+    from bot.console.providers import Challenges
+
+    asked = graph.settings.console
+    return Console(
+        sign_in=sign_in_of(graph),
+        audit=graph.audit_log,
+        membership=membership_of(graph),
+        challenges=Challenges(SqlTickets(graph.database)),
+        models=ModelDesk(graph.model_registry, graph.host_board, graph.version_log),
+        commands=_commands(graph),
+        provider=_provider(asked),
+        public_url=asked.public_url,
+    )
+
+
+def sign_in_of(graph: Frontdesk) -> SignIn:
+    """Who comes in."""
+    database, asked = graph.database, graph.settings.console
+    stores = (SqlMembers(database), SqlSessions(database), SqlTickets(database), SqlAttempts(database))
+    # One way in for everybody: an account that the organisation has closed must not have a password left here.
+    return SignIn(*stores, graph.audit_log, takes_passwords=not asked.oidc_issuer, domains=asked.domains)
+
+
+def membership_of(graph: Frontdesk, operator: str = "") -> Membership:
+    """What changes who may come in."""
+    return Membership(SqlMembers(graph.database), graph.audit_log, operator)
+
+
+async def first_link(graph: Frontdesk, url: str) -> str:
+    """Return the address at which the first admin signs in, empty once there are members."""
+    token = await sign_in_of(graph).first_link()
+    return link_at(graph, url, token) if token else ""
+
+
+def link_at(graph: Frontdesk, url: str, token: str) -> str:
+    """Return the address of a sign-in link; `url` is where this process is, for when no setting says how browsers get there."""
+    base = (graph.settings.console.public_url or url).rstrip("/")
+    return f"{base}/console/sign-in/link?token={token}"
+
+
+def _commands(graph: Frontdesk) -> Commands:
+    """What admins of the whole installation may have done; who that is, the console knows."""
+    rule = Rule(home_workspaces=frozenset({_PLATFORM}), admin_groups=frozenset({Role.ADMIN.name}))
+    channels, backlog = graph.channels, graph.inbox.backlog
+    return Commands({_PLATFORM: rule}, graph.audit_log, channels, graph.knowledge_store, backlog, control_of(graph))
+
+
+def _provider(asked: Asked) -> Provider | None:
+    from bot.console.discord_oauth import ISSUER, DiscordProvider
+    from bot.console.oidc import OpenIdProvider
+
+    if not asked.oidc_issuer:
+        return None
+    if asked.oidc_issuer.rstrip("/") == ISSUER:
+        return DiscordProvider(asked.oidc_client_id, asked.oidc_client_secret)
+    return OpenIdProvider(asked.oidc_issuer, asked.oidc_client_id, asked.oidc_client_secret)
+
+
+async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await PlainTextResponse(MISSING, 503)(scope, receive, send)
