@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_handoffs import handoff_desk
 from bot.bootstrap_models import control_of
 from core.errors import SettingsError
 from core.members import Role
@@ -55,6 +56,7 @@ def parts_of(graph: Frontdesk) -> Console:
         challenges=Challenges(SqlTickets(graph.database)),
         models=ModelDesk(graph.model_registry, graph.host_board, graph.version_log),
         commands=_commands(graph),
+        handoffs=handoff_desk(graph.settings, graph.database, graph.audit_log),
         provider=_provider(asked),
         public_url=asked.public_url,
     )

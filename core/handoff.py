@@ -78,6 +78,7 @@ class Handoff:
     closed_at: datetime | None = None
     staff_platform: str = ""  # where staff have a thread about it; empty: in the console only
     thread: str = ""  # the reference of the message that begins it, empty until it has arrived
+    question: str = ""  # that it was opened for
 
 
 class Tried(NamedTuple):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.console.providers import Challenges, Provider
 from core.audit import AuditLog
 from core.staff.commands import Commands
+from core.staff.handoff import HandoffDesk
 from core.staff.membership import Membership
 from core.staff.model_desk import ModelDesk
 from core.staff.sign_in import SignIn
@@ -22,5 +23,6 @@ class Console:
     challenges: Challenges
     models: ModelDesk
     commands: Commands
+    handoffs: HandoffDesk
     provider: Provider | None = None  # who knows staff by the account of their organisation
     public_url: str = ""  # where browsers reach the console; empty: at the address they say

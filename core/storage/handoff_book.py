@@ -90,8 +90,9 @@ def within(scope: Scope) -> ColumnElement[bool]:
 def _records(*where: ColumnElement[bool] | Any) -> Select[Any]:
     place = [conversations.c[name].label(f"of_{name}") for name in _PLACE]
     joined = handoffs.join(conversations, conversations.c.conversation_id == handoffs.c.conversation_id)
+    joined = joined.join(turns, turns.c.turn_id == handoffs.c.turn_id)
     posted = (outbox.c.conversation_id == handoffs.c.staff_conversation_id) & (outbox.c.key == ALERT_KEY + handoffs.c.handoff_id)
-    return select(handoffs, *place, outbox.c.reference).select_from(joined.outerjoin(outbox, posted)).where(*where)
+    return select(handoffs, *place, turns.c.question, outbox.c.reference).select_from(joined.outerjoin(outbox, posted)).where(*where)
 
 
 def _handoff(row: RowMapping) -> Handoff:
@@ -107,6 +108,7 @@ def _handoff(row: RowMapping) -> Handoff:
         row["closed_at"],
         row["staff_platform"] or "",
         row["reference"] or "",
+        row["question"],
     )
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from core.dialogue import wording
 from core.domain import utc_now
@@ -18,6 +19,7 @@ from core.staff.handoff import SOLVED, WITH_YOU
 from core.storage.audit import SqlAuditLog
 from core.storage.database import Database
 from core.storage.handoff_book import SqlHandoffBook
+from core.storage.tables import outbox
 from tests.bot.discord import office as in_discord
 from tests.bot.slack.office import BOT, HELP, STAFF_ROOM, said
 from tests.scenarios.bureau import ANN, BOB, CAT, DAN, EVE, Bureau, bureau
@@ -368,3 +370,18 @@ async def test_handing_over_whom_staff_have_already_changes_nothing(opened: Open
     assert len(told_in_discord(desk, thread)) == 2
     assert len([one for one in desk.slack.by_bot(STAFF_ROOM) if one.thread_ts in (None, one.ts)]) == 1
     assert wording.FOLLOW_UP not in told_in_discord(desk, thread)[-1]
+
+
+async def test_a_courier_that_dies_between_sending_and_recording_says_nothing_twice(opened: OpenBureau) -> None:
+    desk = await opened("discord")
+    root = await asks_in_slack(desk)
+    await desk.discord.say(EVE, desk.packet_in_discord().id, "Hello Ann")
+    await desk.quiet()
+    await desk.slack.say(ANN, HELP, "thank you", thread_ts=root)
+    await desk.quiet()
+    before = (told_in_slack(desk, root), desk.in_thread_of_discord(), len(desk.discord.by_bot(in_discord.STAFF_ROOM)))
+    async with desk.graph.database.write() as connection:  # as if each had been sent by somebody who died right after
+        lost = {"state": "sending", "lease": "dead", "lease_until": utc_now() - timedelta(seconds=1), "reference": None}
+        await connection.execute(update(outbox).where(outbox.c.action != "revision").values(**lost))
+    await desk.quiet()
+    assert (told_in_slack(desk, root), desk.in_thread_of_discord(), len(desk.discord.by_bot(in_discord.STAFF_ROOM))) == before
