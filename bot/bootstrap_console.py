@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_corrections import corrections_of, library_of
+from bot.bootstrap_handoffs import handoff_desk
 from bot.bootstrap_models import control_of
 from core.errors import SettingsError
 from core.members import Role
@@ -61,6 +62,7 @@ def parts_of(graph: Frontdesk, library: Library) -> Console:
         challenges=Challenges(SqlTickets(graph.database)),
         models=ModelDesk(graph.model_registry, graph.host_board, graph.version_log),
         commands=_commands(graph),
+        handoffs=handoff_desk(graph.settings, graph.database, graph.audit_log),
         provider=_provider(asked),
         turns=SqlTurnBook(graph.database),
         corrections=corrections_of(graph),
