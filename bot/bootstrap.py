@@ -32,7 +32,7 @@ from core.presence import Channels
 from core.privacy import PrivacyDesk
 from core.quota import Allowance, Budget
 from core.registry import ARTIFACT, Alias, HostBoard, Kind, ModelRegistry, ModelVersion, VersionLog
-from core.serving import weights
+from core.serving import headroom, weights
 from core.serving.artifacts import Artifacts
 from core.serving.extractive import ExtractiveGenerator
 from core.staff.retention import Retention
@@ -276,6 +276,7 @@ async def frontdesk(settings: Settings, report: Report) -> AsyncIterator[Frontde
     """Open the database and give the graph; an SQLite schema is brought up to date, a PostgreSQL one must be."""
     # Ranking solves small systems in many threads: BLAS threads of its own only wait for each other (12 ms a search, not 1.8).
     threadpool_limits(1, user_api="blas")
+    headroom.share_arenas()
     database = Database(settings.database)
     try:
         await (database.upgrade() if database.is_sqlite else database.require_newest())
