@@ -81,7 +81,8 @@ class Corrections:
         """Write a pending correction anew; False when somebody wrote or decided before. Raises `NotAllowedError`."""
         said = correction.draft
         fixed = {name: getattr(said, name) for name in ("turn_id", "author", "origin", "platform", "workspace_id")}
-        prepared = await self._prepared(replace(draft, **fixed), await self.original(correction), said.own_words)
+        untraced = said.own_words and _same_words(draft.question, said.question)
+        prepared = await self._prepared(replace(draft, **fixed), await self.original(correction), untraced)
         done = await self.store.revise(correction.correction_id, correction.revision, prepared, member.actor)
         await self._note(member, "correction.edit", correction, "done" if done else "too_late")
         return done

@@ -67,4 +67,5 @@ if (question && preview) {
     clearTimeout(timer);
     timer = setTimeout(look, WAIT);
   });
+  if ("atOnce" in preview.dataset) look();
 }

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 
 from core.corrections import Cause, Correction, CorrectionDraft
-from core.domain import Actor, Address, Citation, Decision, InboundMessage, Lineage, Passage, Reason, Reply
+from core.domain import Actor, Address, Citation, Decision, Hit, InboundMessage, Lineage, Passage, Reason, Reply
+from core.knowledge import KnowledgeStore
 from core.members import EVERYWHERE
+from core.ports import Embedder
 from core.staff.corrections import Corrections
+from core.staff.library import Library
+from core.staff.releases import Progress, Releases
+from core.staff.unanswered import Unanswered
+from core.storage.database import Database
 from core.storage.inbox import SqlInbox
-from tests.bot.console.desk import Desk
+from core.storage.unanswered import SqlUnansweredLog
+from core.text import words
+from retrieval.grouping import Grouper
+from tests.bot.console.desk import Desk, desk_on
+from tests.retrieval.simple import WordEmbedder
 
 HERE = Address("slack", "T1", "C1", "1")
 PARCEL = Passage("parcel", "parcel", "How long does a parcel take?", "A parcel takes 3 days.", ("Parcel?",), "https://shop.example/parcel")
@@ -49,3 +62,60 @@ def corrections(desk: Desk) -> Corrections:
     from bot.bootstrap_corrections import corrections_of
 
     return corrections_of(desk.graph)
+
+
+@dataclass
+class Press:
+    """Publishing that takes two steps, the second when it is let go on."""
+
+    store: KnowledgeStore
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    count: int = 0
+
+    async def publish(self, knowledge: str, actor: str, progress: Progress) -> str:
+        progress("embed", 120, 400)
+        await self.go_on.wait()
+        self.count += 1
+        version = f"{self.count:04}c0ffee12"
+        await self.store.add_release(knowledge, version, await self.store.count(knowledge), "words@1", actor)
+        return version
+
+
+class Searched:
+    """Retrieval that counts shared words in what is kept, and a grouping by them."""
+
+    def __init__(self, store: KnowledgeStore) -> None:
+        self._store = store
+        self._embedder = WordEmbedder()
+        self.grouper = Grouper(self._words)
+
+    async def _words(self) -> Embedder:
+        return self._embedder
+
+    async def find(self, question: str) -> tuple[Hit, ...]:
+        asked = set(words(question))
+        kept = await self._store.passages(KNOWLEDGE)
+        shares = [(len(asked & set(words(f"{one.title} {one.text}"))) / max(1, len(asked)), one) for one in kept]
+        best = sorted((pair for pair in shares if pair[0] > 0), key=lambda pair: -pair[0])[:5]
+        return tuple(Hit(one, share) for share, one in best)
+
+
+@asynccontextmanager
+async def learning_desk(database: Database) -> AsyncIterator[tuple[Desk, Press]]:
+    """Give a console that finds passages and publishes, in place of one that has no embedder."""
+    desk = desk_on(database)
+    store, audit = desk.graph.knowledge_store, desk.graph.audit_log
+
+    async def served() -> str:
+        return KNOWLEDGE
+
+    press, searched = Press(store), Searched(store)
+    releases = Releases(store, audit, press.publish)
+    unanswered = Unanswered(SqlUnansweredLog(database), searched.grouper, searched.find, 0.9)
+    desk.console.state.console = replace(
+        desk.console.state.console, library=Library(store, served, releases, unanswered, searched.find, audit)
+    )
+    task = asyncio.create_task(releases.run())
+    yield desk, press
+    task.cancel()
+    await asyncio.wait([task])

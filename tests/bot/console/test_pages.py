@@ -116,6 +116,10 @@ async def test_the_keyboard_is_enough(desk: Desk, url: str, chromium: Browser) -
     await here.tab.keyboard.press("Tab")
     assert await focused(here) == "Skip to the content"
     await here.tab.keyboard.press("Enter")
+    await here.tab.reload()
+    await press_until(here, "Models")
+    await here.tab.keyboard.press("Enter")
+    await expect(here.tab.get_by_role("heading", name="Models", exact=True)).to_be_visible()
     await press_until(here, f"Promote {CHALLENGER}")
     await here.tab.keyboard.press("Enter")
     await here.tab.wait_for_url("**/models/order?**")
