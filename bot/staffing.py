@@ -14,7 +14,7 @@ SURFACES = ("slack", "discord", "web")  # where customers are
 class Staff(BaseModel, extra="forbid"):
     """How customers are handed over to people."""
 
-    hours: str = Field("", description=f"when people are there, such as `{EXAMPLE}`, more by commas; empty: always")
+    hours: str = Field("", description=f"when people are there, such as {EXAMPLE}, more by commas; empty: always")
     platform: str = Field(
         "same",
         description="whose staff channel gets hand-overs: slack, discord, or same (the customer's)",

@@ -359,6 +359,19 @@ async def test_lost_answers_of_the_platforms_and_repeated_events_lose_and_double
     assert told.index("word 0") < told.index("word 1") < told.index("word 2")
 
 
+async def test_bad_input_36_a_button_that_is_pressed_again_when_all_is_over_says_so(opened: OpenBureau) -> None:
+    desk = await opened("slack")
+    thread = await asks_in_discord(desk)
+    await desk.press_in_slack(BOB, "handoff_return")
+    await desk.until(State.RETURNED)
+    before = len(told_in_discord(desk, thread))
+    for act in ("handoff_return", "handoff_claim"):  # by whoever looks at the message as it was
+        await desk.press_in_slack(CAT, act)
+    await desk.quiet()
+    assert [one.text for one in desk.slack.ephemerals][-2:] == ["This was over before."] * 2
+    assert len(told_in_discord(desk, thread)) == before
+
+
 async def test_handing_over_whom_staff_have_already_changes_nothing(opened: OpenBureau) -> None:
     desk = await opened("slack")
     thread = await asks_in_discord(desk)
