@@ -119,7 +119,7 @@ class CorrectionStore(Protocol):
     async def propose(self, draft: CorrectionDraft) -> str:
         """Keep a draft as pending and return its id; the same draft again is the same correction.
 
-        A turn that does not exist is left out: a correction outlives what it was about.
+        It belongs to the workspace of its turn. A turn that does not exist is left out: a correction outlives what it was about.
         """
         ...
 

@@ -9,14 +9,24 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bot.console import account, audit, members, models, sign_in
+from bot.console import account, audit, corrections, handoffs, knowledge, members, models, releases, sign_in, unanswered
 from bot.console.auth import identified, own_form, signed_in
 from bot.console.errors import Shield, add_handlers
 from bot.console.pages import STATIC, asked_of, navigation, redirect
 from bot.console.parts import Console
 from core.members import Member
 
-_PAGES: tuple[Any, ...] = (models, audit, members, account)  # modules with `add_routes(router, console)`
+_PAGES: tuple[Any, ...] = (
+    handoffs,
+    corrections,
+    unanswered,
+    releases,
+    knowledge,
+    models,
+    audit,
+    members,
+    account,
+)  # modules with `add_routes(router, console)`
 
 
 def build(console: Console) -> FastAPI:

@@ -55,8 +55,8 @@ class Corrections:
     async def propose(self, draft: CorrectionDraft, **detail: Any) -> str:
         """Keep what somebody proposes and return its id; whoever calls has found that they may. Raises `NotAllowedError`.
 
-        Personal data in the question is masked. A question is the customer's unless staff have phrased it themselves, and belongs to the
-        workspace of its turn; `detail` goes into the audit log.
+        Personal data in the question is masked. A question is the customer's unless staff have phrased it; `detail` goes into the
+        audit log.
         """
         draft = await self._prepared(draft, await self._turns.turn(draft.turn_id) if draft.turn_id else None)
         correction_id = await self.store.propose(draft)
@@ -73,11 +73,16 @@ class Corrections:
         """Return the turn that a correction is about."""
         return await self._turns.turn(correction.draft.turn_id) if correction.draft.turn_id else None
 
+    async def is_for_another(self, member: Member, correction: Correction) -> bool:
+        """Tell whether somebody else than this member has to approve."""
+        return await self._is_by(member, correction.draft.author) and not await self._is_alone()
+
     async def revise(self, member: Member, correction: Correction, draft: CorrectionDraft) -> bool:
         """Write a pending correction anew; False when somebody wrote or decided before. Raises `NotAllowedError`."""
         said = correction.draft
         fixed = {name: getattr(said, name) for name in ("turn_id", "author", "origin", "platform", "workspace_id")}
-        prepared = await self._prepared(replace(draft, **fixed), await self.original(correction), said.own_words)
+        untraced = said.own_words and _same_words(draft.question, said.question)
+        prepared = await self._prepared(replace(draft, **fixed), await self.original(correction), untraced)
         done = await self.store.revise(correction.correction_id, correction.revision, prepared, member.actor)
         await self._note(member, "correction.edit", correction, "done" if done else "too_late")
         return done
@@ -87,8 +92,7 @@ class Corrections:
 
         Nobody approves what they have proposed, unless they are the only member there is; the audit log says so then.
         """
-        alone = await self._is_by(member, correction.draft.author)
-        if alone and len(await self._members.all()) > 1:
+        if await self.is_for_another(member, correction):
             await self._note(member, "correction.approve", correction, "denied", reason="own")
             raise NotAllowedError(OWN)
         if correction.draft.problem:
@@ -96,7 +100,11 @@ class Corrections:
         row, replaced = await self.prospect(correction)
         ruling = Ruling(State.APPROVED, member.actor, knowledge=await self._served(), row=row)
         done = await self.store.decide(correction.correction_id, correction.revision, ruling)
-        changed = {"passage": row.passage_id if row else None, "replaced": replaced is not None, "only_member": alone}
+        changed = {
+            "passage": row.passage_id if row else None,
+            "replaced": replaced is not None,
+            "only_member": await self._is_by(member, correction.draft.author),
+        }
         await self._note(member, "correction.approve", correction, "done" if done else "too_late", **changed)
         return done
 
@@ -118,9 +126,7 @@ class Corrections:
             raise NotAllowedError(masked.problem)
         if turn is None:
             return replace(masked, own_words=draft.origin != "console" if untraced is None else untraced)
-        platform, workspace_id = turn.address.platform, turn.address.workspace_id
-        own_words = _same_words(masked.question, redact(turn.question))
-        return replace(masked, own_words=own_words, platform=platform, workspace_id=workspace_id)
+        return replace(masked, own_words=_same_words(masked.question, redact(turn.question)))
 
     async def _cited(self, correction: Correction) -> Entry | None:
         """Return the passage that the answer was taken from, as it is kept now."""
@@ -138,6 +144,9 @@ class Corrections:
             return False
         known = await self._members.identified(Identity(_ISSUERS[platform], rest.partition(":")[2]))
         return known is not None and known.member_id == member.member_id
+
+    async def _is_alone(self) -> bool:
+        return len(await self._members.all()) < 2
 
     async def _note(self, member: Member, action: str, correction: Correction, result: str, **detail: Any) -> None:
         await self._audit.record(member.actor, action, correction.correction_id, result, revision=correction.revision, **detail)

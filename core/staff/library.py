@@ -54,6 +54,12 @@ class Library:
         except SnapshotError:
             return ()
 
+    async def is_changed(self) -> bool:
+        """Tell whether passages were written after what is served began to be."""
+        knowledge = await self.served()
+        changed, since = await self.store.changed_at(knowledge), await self.store.served_since(knowledge)
+        return changed is not None and (since is None or changed > since)
+
     async def write(self, member: Member, passage: Passage, seen: Entry | None) -> str:
         """Keep a passage, a new one where `seen` is None, and return its id. Raises `NotAllowedError`."""
         passage = _cleaned(passage)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from core.domain import Hit
+from core.errors import SnapshotError
 from core.members import Scope
 from core.text import fold
 from core.unanswered import Grouping, Question, UnansweredLog
@@ -46,12 +48,20 @@ class Unanswered:
     async def groups(self, scope: Scope) -> tuple[Group, ...]:
         """Return the largest groups within `scope`, the largest first."""
         questions = await self.log.questions(scope, _LOOKED_AT)
-        groups = await self._grouping([question.text for question in questions])
+        groups = await self._grouped([question.text for question in questions])
         largest = sorted(groups, key=len, reverse=True)[:_SHOWN]
         return tuple([await self._group([questions[place] for place in places]) for places in largest])
 
+    async def _grouped(self, texts: list[str]) -> list[list[int]]:
+        try:
+            return await self._grouping(texts)
+        except SnapshotError:  # nothing is published, and so there is no embedder yet
+            return await by_words(texts)
+
     async def _group(self, questions: list[Question]) -> Group:
-        hits = await self._find(questions[0].text) if self._find else ()
+        hits: tuple[Hit, ...] = ()
+        with suppress(SnapshotError):
+            hits = await self._find(questions[0].text) if self._find else ()
         return Group(tuple(questions), hits[0] if hits and hits[0].score >= self._sure else None)
 
 

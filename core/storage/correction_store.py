@@ -17,7 +17,7 @@ from core.storage.database import Database
 from core.storage.knowledge_store import put_passage
 from core.storage.scopes import within
 from core.storage.staff_tables import correction_versions, corrections
-from core.storage.tables import among, turns
+from core.storage.tables import among, conversations, turns
 from core.text import clean
 
 _DRAFTED = ("turn_id", "question", "answer", "author", "origin", "platform", "workspace_id", "own_words")
@@ -34,7 +34,7 @@ class SqlCorrectionStore:
         """See `CorrectionStore.propose`."""
         draft = draft.cleaned()
         async with self._database.write() as connection:
-            draft = replace(draft, turn_id=await _known(connection, draft.turn_id))
+            draft = await _placed(connection, draft)
             keys = {"correction_id": uuid.uuid4().hex, "proposed_at": utc_now(), "digest": draft.digest, "state": State.PENDING.value}
             await connection.execute(self._database.insert(corrections).values(**_row(draft), **keys).on_conflict_do_nothing())
             kept = select(corrections.c.correction_id).where(corrections.c.digest == draft.digest)
@@ -116,9 +116,11 @@ def _visible(scope: Scope) -> ColumnElement[bool]:
     return within(scope, corrections.c.platform, corrections.c.workspace_id) | (corrections.c.platform == "")
 
 
-async def _known(connection: AsyncConnection, turn_id: str | None) -> str | None:
-    found: str | None = (await connection.execute(select(turns.c.turn_id).where(turns.c.turn_id == clean(turn_id or "")))).scalar()
-    return found
+async def _placed(connection: AsyncConnection, draft: CorrectionDraft) -> CorrectionDraft:
+    """Return a draft as of the workspace of its turn, or without a turn that does not exist."""
+    joined = select(turns.c.turn_id, conversations.c.platform, conversations.c.workspace_id).join(conversations)
+    found = (await connection.execute(joined.where(turns.c.turn_id == clean(draft.turn_id or "")))).mappings().first()
+    return replace(draft, **found) if found else replace(draft, turn_id=None)
 
 
 async def _locked(connection: AsyncConnection, correction_id: str, revision: int) -> RowMapping | None:

@@ -25,7 +25,11 @@ class MemoryCorrectionStore:
 
     async def propose(self, draft: CorrectionDraft) -> str:
         """See `CorrectionStore.propose`."""
-        draft = replace(draft.cleaned(), turn_id=draft.turn_id if draft.turn_id in self._book.records else None)
+        turn, draft = self._book.records.get(draft.turn_id or ""), draft.cleaned()
+        if turn is not None:
+            draft = replace(draft, platform=turn.address.platform, workspace_id=turn.address.workspace_id)
+        else:
+            draft = replace(draft, turn_id=None)
         correction_id = draft.digest[:32]
         return self.kept.setdefault(correction_id, Correction(correction_id, draft, utc_now())).correction_id
 

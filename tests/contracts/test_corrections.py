@@ -22,7 +22,7 @@ async def test_a_proposal_waits_with_all_it_says(counter: Counter) -> None:
     draft = replace(DRAFT, turn_id=await counter.ask())
     correction_id = await counter.corrections.propose(draft)
     (waiting,) = await counter.corrections.pending(10)
-    assert (waiting.correction_id, waiting.draft) == (correction_id, draft)
+    assert (waiting.correction_id, waiting.draft) == (correction_id, replace(draft, platform="test", workspace_id="w"))
     assert waiting.proposed_at.tzinfo is not None
 
 

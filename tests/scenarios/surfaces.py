@@ -88,6 +88,10 @@ class Surface(Protocol):
         """Staff give the conversation of their first alert back to the bot."""
         ...
 
+    async def correct(self, root: Root, fields: dict[str, str]) -> None:
+        """Staff correct the first answer of a conversation."""
+        ...
+
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until it holds of what stands in the channels."""
         ...
@@ -173,7 +177,14 @@ class InSlack:
     async def hand_back(self) -> None:
         """See `Surface.hand_back`."""
         alert = self.desk.slack.by_bot(in_slack.STAFF_ROOM)[0]
-        await self.desk.slack.press(in_slack.BOB, in_slack.STAFF_ROOM, alert.ts, "hand_back")
+        await self.desk.slack.press(in_slack.BOB, in_slack.STAFF_ROOM, alert.ts, "handoff_return")
+
+    async def correct(self, root: Root, fields: dict[str, str]) -> None:
+        """See `Surface.correct`."""
+        first = next(one for one in self.desk.slack.thread(root.channel, root.id) if one.user == in_slack.BOT)
+        await self.desk.slack.shortcut(in_slack.BOB, root.channel, first.ts, "correct_answer")
+        await self.desk.slack.until(lambda: self.desk.slack.views)
+        await self.desk.slack.submit(in_slack.BOB, list(self.desk.slack.views)[-1], fields)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """See `Surface.until`."""
@@ -268,13 +279,22 @@ class InDiscord:
 
     async def hand_back(self) -> None:
         """See `Surface.hand_back`."""
-        await self._press(discord_state.BOB, self.desk.discord.by_bot(in_discord.STAFF_ROOM)[0], "hand_back")
+        await self._press(discord_state.BOB, self.desk.discord.by_bot(in_discord.STAFF_ROOM)[0], "handoff_return")
 
     async def _press(self, user: int, message: discord_state.Message, act: str) -> tuple[Any, str]:
         """Press what a message offers; return what came of it, and the turn that the button is of."""
         offered = [one["custom_id"] for row in message.components for one in row["components"]]
         button = next(one for one in offered if one.startswith(f"fd:{act}:"))
         return await self.desk.discord.press(user, message, button), button.split(":")[2]
+
+    async def correct(self, root: Root, fields: dict[str, str]) -> None:
+        """See `Surface.correct`."""
+        told = self._told()
+        opened = await self.desk.discord.context(discord_state.BOB, self.desk.discord.by_bot(root.channel)[0], "Correct this answer")
+        await self.desk.discord.until(lambda: opened.modal)
+        values: dict[str, Any] = fields | {"cause": [fields["cause"]]}
+        await self.desk.discord.submit(discord_state.BOB, opened.modal["custom_id"], values)
+        await self.desk.discord.until(lambda: self._told() > told)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """See `Surface.until`."""

@@ -102,16 +102,19 @@ async def office(
     generator: Generator | None = None,
     workers: int = 1,
     limits: Limits = Limits(),
+    knowledge: Any = None,
     is_open: bool = True,
     apart: float = 0.0,
     **more: Any,
 ) -> AsyncIterator[Office]:
     """Serve the local Discord until the block ends, unless it is not open; `generator` in place of the writer.
 
-    `generator` stands in for the writer, `apart` are the seconds between two sessions of the gateway, `more` are settings of Discord.
+    `generator` stands in for the writer, `knowledge` for the articles, `apart` are the seconds between two sessions of the gateway, `more`
+    are settings of Discord.
     """
     settings = Settings(discord=Discord(**{"bot_token": server.token, "message_content": True, **more}), limits=limits)
-    graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(articles or dict(ARTICLES)), Writer(gate, pieces)
+    graph, writer = Frontdesk(settings, database, lambda said: None), Writer(gate, pieces)
+    shelf = knowledge or Shelf(articles or dict(ARTICLES))
     engine = Engine(shelf, AsksForPerson(), generator or writer, ExtractiveGenerator())  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         stack.enter_context(pointed_at(server))

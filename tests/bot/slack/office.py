@@ -98,11 +98,13 @@ async def office(
     generator: Generator | None = None,
     workers: int = 1,
     limits: Limits = Limits(),
+    knowledge: Any = None,
     **more: str,
 ) -> AsyncIterator[Office]:
-    """Serve the local Slack until the block ends; `generator` in place of the writer, `more` are settings of Slack."""
+    """Serve the local Slack until the block ends; `generator` in place of the writer, `knowledge` of the articles, `more` are settings."""
     settings = Settings(slack=slack_settings(server, **more), limits=limits)
-    graph, shelf, writer = Frontdesk(settings, database, lambda said: None), Shelf(articles or dict(ARTICLES)), Writer(gate, pieces)
+    graph, writer = Frontdesk(settings, database, lambda said: None), Writer(gate, pieces)
+    shelf = knowledge or Shelf(articles or dict(ARTICLES))
     engine = Engine(shelf, AsksForPerson(), generator or writer, ExtractiveGenerator())  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(slack_of(graph, shelf))  # type: ignore[arg-type]

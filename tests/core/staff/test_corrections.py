@@ -141,6 +141,16 @@ async def test_words_from_chat_that_nobody_can_trace_count_as_a_customers(office
     assert (await office.proposed(origin=origin)).draft.own_words is is_theirs
 
 
+async def test_words_that_nobody_can_trace_are_of_staff_once_staff_phrase_them_anew(office: Office) -> None:
+    waiting = await office.proposed(origin="slack", question="hey um how do i pay here")
+    await office.desk.revise(BOB, waiting, replace(waiting.draft, answer="By card.", question="hey, um, how do I pay here?"))
+    now = await office.desk.store.get(waiting.correction_id, EVERYWHERE)
+    assert now is not None and now.draft.own_words
+    await office.desk.revise(BOB, now, replace(now.draft, question="Which ways to pay are there?"))
+    now = await office.desk.store.get(waiting.correction_id, EVERYWHERE)
+    assert now is not None and not now.draft.own_words
+
+
 async def test_what_was_erased_while_the_form_was_open_is_not_kept_again(office: Office) -> None:
     turn_id = await ask(office)
     waiting = await office.proposed(turn_id=turn_id, answer="1")
