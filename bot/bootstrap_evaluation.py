@@ -10,13 +10,13 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from bot.bootstrap import Frontdesk
-from bot.bootstrap_models import generator_of, loader_of
+from bot.bootstrap_models import loader_of, version_of
 from core import prompting
 from core.dialogue.grounding import ground
 from core.domain import Generation, Limits, Passage, Prompt
 from core.errors import ModelError
 from core.ports import Generator
-from core.registry import EXTRACTIVE, REMOTE, ModelVersion
+from core.registry import EXTRACTIVE, REMOTE
 from core.serving import likelihood
 from core.serving.bases import best_device
 from core.serving.likelihood import Expected
@@ -52,8 +52,7 @@ async def asked(graph: Frontdesk, knowledge: str, rows: Sequence[Row], count: Co
 
 async def written(graph: Frontdesk, model_id: str | None, questions: Sequence[Asked], count: Count) -> tuple[str, list[Written]]:
     """Let a version answer, None: the one that serves; return its name and what it wrote. Raises `ModelError`."""
-    version = await graph.model_registry.version(model_id) if model_id else None
-    generator = await loader_of(graph).load(version) if version else await generator_of(graph)
+    generator = await loader_of(graph).load(await version_of(graph, model_id))
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(question: Asked) -> Written:
@@ -69,8 +68,9 @@ async def written(graph: Frontdesk, model_id: str | None, questions: Sequence[As
         await generator.aclose()
 
 
-async def perplexity(graph: Frontdesk, version: ModelVersion, questions: Sequence[Asked], count: Count) -> float | None:
+async def perplexity(graph: Frontdesk, model_id: str, questions: Sequence[Asked], count: Count) -> float | None:
     """Return how surprised a version is by the references, None for one that does not tell. Raises `ModelError`."""
+    version = await version_of(graph, model_id)
     if version.location == EXTRACTIVE or version.location.startswith(REMOTE) or version.base.startswith(REMOTE):
         return None
     expected = [Expected(prompting.messages(one.prompt), one.reference) for one in questions if one.reference]

@@ -67,6 +67,13 @@ async def generator_of(graph: Frontdesk) -> Generator:
     return models.generator
 
 
+async def version_of(graph: Frontdesk, model_id: str | None) -> ModelVersion:
+    """Return a registered version, None: the one that serves, or that the settings name. Raises `ModelError`."""
+    named = (await _named_by_settings(graph)).get(Alias.CHAMPION, "")
+    current = await graph.model_registry.current(Kind.GENERATOR, Alias.CHAMPION)
+    return await graph.model_registry.version(model_id or named or (current.model_id if current else EXTRACTIVE))
+
+
 async def models_of(graph: Frontdesk) -> Models:
     """Return what serves models, what the settings name being registered. Raises `ModelError` when that cannot be had."""
     await follow_settings(graph)

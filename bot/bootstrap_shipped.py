@@ -29,7 +29,7 @@ async def registered(graph: Frontdesk, actor: str) -> str:
     known = await graph.model_registry.versions(Kind.GENERATOR)
     if (found := await asyncio.to_thread(_taken_before, graph, known)) is not None:
         return found
-    version = await asyncio.to_thread(_taken, graph, actor)
+    version = await asyncio.to_thread(_taken, graph, known, actor)
     with suppress(ModelError):  # not yet known
         return (await graph.model_registry.version(version.model_id)).model_id
     await graph.model_registry.register(version)
@@ -52,12 +52,12 @@ def _taken_before(graph: Frontdesk, known: tuple[ModelVersion, ...]) -> str | No
     return None
 
 
-def _taken(graph: Frontdesk, actor: str) -> ModelVersion:
+def _taken(graph: Frontdesk, known: tuple[ModelVersion, ...], actor: str) -> ModelVersion:
     """Take in a copy: an installer may have linked the files of a package to other names, which no import accepts."""
     with as_file(_folder()) as folder, tempfile.TemporaryDirectory() as copy:
         for path in folder.iterdir():
             shutil.copyfile(path, Path(copy) / path.name)
-        return graph.artifacts.take(copy, name=NAME, actor=actor)
+        return graph.artifacts.take(copy, known, name=NAME, actor=actor)
 
 
 def _folder() -> Traversable:

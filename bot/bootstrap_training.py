@@ -83,15 +83,18 @@ async def base_of(graph: Frontdesk, named: str) -> tuple[str, weights.Weights]:
     """Return what an adapter says it belongs to, and the weights. Raises `TrainingError` for what cannot be trained here."""
     known = await graph.model_registry.versions()
     found = next((one for one in known if named in (one.model_id, one.location)), None)
-    if found is not None and (found.base or found.location == EXTRACTIVE or found.location.startswith(REMOTE)):
+    location = found.location if found else named
+    if location == EXTRACTIVE or location.startswith(REMOTE) or (found is not None and found.base):
         raise TrainingError(f"{named!r} cannot be trained: it has no weights of its own here. Name a whole model: --base MODEL")
+    if found is None and Path(named).expanduser().is_dir():
+        raise TrainingError(f"{named} is no version yet, so no adapter of it could be imported. First: frontdesk models import {named}")
     if found is not None and found.location.startswith(ARTIFACT):
         return found.model_id, await asyncio.to_thread(graph.artifacts.open, found)
     try:
-        resolved = await asyncio.to_thread(weights.resolve, found.location if found else named, graph.settings.model_dir, graph.report)
+        resolved = await asyncio.to_thread(weights.resolve, location, graph.settings.model_dir, graph.report)
     except ModelError as error:
         raise TrainingError(f"There is no base to train: {error}") from error
-    return (found.location if found else named), resolved
+    return location, resolved
 
 
 def train_answers(

@@ -69,7 +69,7 @@ async def _against(graph: Frontdesk, model_id: str, questions: list[Asked]) -> t
 
 async def _perplexity(graph: Frontdesk, model_id: str, questions: list[Asked]) -> float | None:
     with progress() as count:
-        return await perplexity(graph, await graph.model_registry.version(model_id), questions, count)
+        return await perplexity(graph, model_id, questions, count)
 
 
 def _spread(rows: list[Row], limit: int | None) -> list[Row]:
