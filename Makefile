@@ -9,7 +9,7 @@ ifdef PORT
 export FRONTDESK_PORT := $(PORT)
 endif
 
-.PHONY: run test lint fmt bench bench-% fit-calibration help
+.PHONY: run test lint fmt bench bench-% fit-calibration adapter help
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1\t/' | expand -t 18
@@ -29,6 +29,12 @@ lint: $(VENV)/dev ## check style, types and import rules
 fmt: $(VENV)/dev ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+adapter: export FRONTDESK_DATA_DIR = build/adapter
+adapter: $(VENV)/dev ## train the adapter that is shipped anew, in build/adapter
+	$(BIN)/frontdesk knowledge import retrieval/sample/frontdesk.jsonl core/training/shipped/faq.jsonl --knowledge shipped
+	$(BIN)/frontdesk knowledge publish --knowledge shipped
+	$(BIN)/frontdesk train answers --recipe core/training/shipped/recipe.toml --knowledge shipped --base HuggingFaceTB/SmolLM2-135M-Instruct --out build/adapter/answers
 
 bench: bench-retrieval ## measure speed beside LangChain and Haystack
 

@@ -16,6 +16,7 @@ from core.registry import ARTIFACT, Kind, ModelVersion
 from core.serving import training_run
 
 NAME = "answers"
+_LICENCE = "Apache-2.0"  # of the adapter as of the text that it was trained on, and of its base
 _WEIGHTS = "adapter_model.safetensors"
 
 
@@ -57,7 +58,7 @@ def _taken(graph: Frontdesk, known: tuple[ModelVersion, ...], actor: str) -> Mod
     with as_file(_folder()) as folder, tempfile.TemporaryDirectory() as copy:
         for path in folder.iterdir():
             shutil.copyfile(path, Path(copy) / path.name)
-        return graph.artifacts.take(copy, known, name=NAME, actor=actor)
+        return graph.artifacts.take(copy, known, name=NAME, licence=_LICENCE, actor=actor)
 
 
 def _folder() -> Traversable:

@@ -114,7 +114,7 @@ def _trainer(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBas
             eval_dataset=Dataset.from_list([_columns(one) for one in job.held_out]),
             processing_class=tokenizer,
             peft_config=lora,
-            callbacks=[Careful(), EarlyStoppingCallback(recipe.patience), Told(watch), *_curves(job.work)],
+            callbacks=[Careful(), EarlyStoppingCallback(recipe.patience), Told(watch, job.steps), *_curves(job.work)],
         )
         trainer.remove_callback(PrinterCallback)
     except ValueError as error:  # peft's, of layers that are not there

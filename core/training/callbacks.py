@@ -34,14 +34,15 @@ class Careful(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
 class Told(TrainerCallback):  # type: ignore[misc]
     """Tells each step and each look."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, steps: int) -> None:
         self._watch = watch
+        self._steps = steps
         self._held_out: float | None = None
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any], **kept: Any) -> None:
         """See `TrainerCallback`."""
         self._held_out = logs.get("eval_loss", self._held_out)
-        self._watch(Progress(state.global_step, state.max_steps, logs.get("loss"), self._held_out))
+        self._watch(Progress(state.global_step, self._steps, logs.get("loss"), self._held_out))
 
 
 def _diverged(state: TrainerState, work: str) -> TrainingError:
