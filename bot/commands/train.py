@@ -22,6 +22,8 @@ from core.training import progress as training
 from core.training import recipe as recipes
 from core.training.recipe import Recipe
 
+_EVERY = 10  # steps that leave a line where there is no terminal
+
 
 @click.group()
 def command() -> None:
@@ -94,8 +96,8 @@ def _bars() -> Iterator[training.Watch]:
 
         def watch(now: training.Progress) -> None:
             bars.update(task, completed=now.step, total=now.steps, loss=f"loss {_told(now.loss)}, held out {_told(now.held_out)}")
-            if not err.is_terminal and now.held_out != seen[0]:
-                err.print(f"Step {now.step} of {now.steps}: held-out loss {_told(now.held_out)}")
+            if not err.is_terminal and (now.held_out != seen[0] or now.step % _EVERY == 0):
+                err.print(f"Step {now.step} of {now.steps}: loss {_told(now.loss)}, held out {_told(now.held_out)}")
             seen[0] = now.held_out
 
         yield watch
