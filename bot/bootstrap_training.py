@@ -59,7 +59,7 @@ async def material_of(graph: Frontdesk, knowledge: str | None, recipe: Recipe, c
         entry = await store.entry(served, passage_id)
         return entry.passage if entry else None
 
-    examples = await _examples(graph, served)
+    examples = await _examples(graph, served, recipe)
     held_out = split.held_out(examples, recipe.held_out)
     builder = Builder(find, kept, graph.settings.training.platforms, graph.settings.policy.candidate, held_out)
     dataset = await builder.build(examples, lambda: count("retrieve", 1, len(examples)))
@@ -72,8 +72,8 @@ async def material_of(graph: Frontdesk, knowledge: str | None, recipe: Recipe, c
     return Material(found, figures)
 
 
-async def _examples(graph: Frontdesk, served: str) -> list[Example]:
-    examples = list(await FaqExamples(lambda: graph.knowledge_store.passages(served)).examples())
+async def _examples(graph: Frontdesk, served: str, recipe: Recipe) -> list[Example]:
+    examples = list(await FaqExamples(lambda: graph.knowledge_store.passages(served), recipe.unanswerable).examples())
     if served in (SAMPLE, graph.settings.knowledge):  # staff correct what is served
         examples += [example for source in example_sources(graph) for example in await source.examples()]
     return examples

@@ -29,6 +29,7 @@ class Recipe:
     accumulation: int = 4
     max_length: int = 1024  # tokens of prompt and answer; longer examples are left out
     held_out: float = 0.15  # share of the FAQ rows that are kept for judging
+    unanswerable: float = 0.1  # share of the FAQ's wordings that are asked without their row, and answered with "I don't know."
     looks: int = 6  # at the held-out loss, in the whole run; each leaves a checkpoint
     patience: int = 3  # looks without a better held-out loss until it stops
     precision: str = "bf16"  # of the frozen base; what is trained is float32
@@ -57,6 +58,7 @@ _PRECISIONS = ("bf16", "float32")
 _RANGES: dict[str, tuple[float, float]] = {
     "rank": (1, _MAX_RANK), "alpha": (1, 1024), "dropout": (0, 0.9), "learning_rate": (1e-8, 0.1), "weight_decay": (0, 1),
     "epochs": (0.01, 100), "batch": (1, 1024), "accumulation": (1, 1024), "max_length": (64, 131_072), "held_out": (0.01, 0.5),
+    "unanswerable": (0, 0.5),
     "looks": (1, 1000), "patience": (1, 1000), "seed": (0, 2**31 - 1),
 }  # fmt: skip
 
