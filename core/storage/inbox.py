@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.domain import Action, Address, Decision, Deleted, Edited, InboundMessage, Reason, Reply, notice
 from core.errors import LeaseLostError
 from core.ports import Backlog, Claim
+from core.storage.correction_rows import blank_questions
 from core.storage.database import Database
 from core.storage.message_rows import kept, message_of, row_of
+from core.storage.staff_tables import corrections
 from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import add_turn, conversation_at, give_to_staff, reply_of
 
@@ -71,6 +73,7 @@ class SqlInbox:
             # Their hashes go too: a short text can be found by trying.
             await _set(connection, [row["inbox_id"]], text="", text_sha256="", state="cancelled" if waits else row["state"])
             await connection.execute(update(turns).where(turns.c.turn_id == row["turn_id"]).values(question="", question_sha256=""))
+            await blank_questions(connection, (corrections.c.turn_id == row["turn_id"]) & corrections.c.own_words)
             if waits:
                 await self._fence_out(connection, row)
         return True
