@@ -11,6 +11,7 @@ from importlib.resources import as_file, files
 
 from threadpoolctl import threadpool_limits
 
+from bot.bootstrap_handoffs import courtesy_of, staff_places
 from bot.dispatch import Dispatch
 from bot.metrics import Metrics
 from bot.settings import Settings
@@ -31,7 +32,7 @@ from core.presence import Channels
 from core.privacy import PrivacyDesk
 from core.quota import Allowance, Budget
 from core.registry import ARTIFACT, Alias, HostBoard, Kind, ModelRegistry, ModelVersion, VersionLog
-from core.serving import weights
+from core.serving import headroom, weights
 from core.serving.artifacts import Artifacts
 from core.serving.extractive import ExtractiveGenerator
 from core.staff.retention import Retention
@@ -46,7 +47,9 @@ from core.storage.model_registry import SqlModelRegistry
 from core.storage.outbox import SqlOutbox
 from core.storage.privacy import SqlPrivacyDesk
 from core.storage.quota import SqlBudget
+from core.storage.updates import SqlUpdates
 from core.storage.version_log import SqlVersionLog
+from core.updates import Updates
 from retrieval import documents, ingest, snapshot
 from retrieval.embedding import SentenceEmbedder
 from retrieval.person_request import PhrasePersonDetector
@@ -155,8 +158,7 @@ class Frontdesk:
     @cached_property
     def inbox(self) -> Inbox:
         """Accepted messages."""
-        asked = {"slack": self.settings.slack.staff_channel, "discord": self.settings.discord.staff_channel}
-        return SqlInbox(self.database, alerts={platform for platform, channel in asked.items() if channel})
+        return SqlInbox(self.database, staff_places(self.settings))
 
     @cached_property
     def dispatch(self) -> Dispatch:
@@ -170,7 +172,7 @@ class Frontdesk:
             if message.address.platform in adapters:
                 await adapters[message.address.platform].preview(message, attempt, text)
 
-        reception = Reception(engine, self.conversation_log, self.budget)
+        reception = Reception(engine, self.conversation_log, self.budget, courtesy_of(self.settings).away)
         return Worker(self.inbox, self.conversation_log, reception, preview, self._accepted, self._finished, meter=self.metrics)
 
     @cached_property
@@ -190,6 +192,11 @@ class Frontdesk:
     def outbox(self) -> Outbox:
         """Replies to deliver."""
         return SqlOutbox(self.database)
+
+    @cached_property
+    def updates(self) -> Updates:
+        """What customers are told besides answers."""
+        return SqlUpdates(self.database)
 
     def courier(self, adapters: Mapping[str, ChatAdapter]) -> Courier:
         """What delivers replies through the adapters of this process."""
@@ -269,6 +276,7 @@ async def frontdesk(settings: Settings, report: Report) -> AsyncIterator[Frontde
     """Open the database and give the graph; an SQLite schema is brought up to date, a PostgreSQL one must be."""
     # Ranking solves small systems in many threads: BLAS threads of its own only wait for each other (12 ms a search, not 1.8).
     threadpool_limits(1, user_api="blas")
+    headroom.share_arenas()
     database = Database(settings.database)
     try:
         await (database.upgrade() if database.is_sqlite else database.require_newest())

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_corrections import corrections_of
+from bot.bootstrap_handoffs import handoff_desk
 from bot.bootstrap_models import control_of
 from bot.desk import Desk
 from bot.door import Door
 from bot.secrets import vault_keys
+from bot.staff_threads import StaffThreads
 from core.errors import SettingsError
 from core.ports import Delivery
 from core.presence import Mode
@@ -22,6 +24,7 @@ from core.staff.rights import Rule
 from core.storage.channels import SqlChannels
 from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
+from core.storage.handoff_book import SqlHandoffBook
 from core.storage.positions import SqlPositions
 from core.storage.previews import SqlPreviews
 from core.storage.slots import SqlSlots
@@ -54,8 +57,9 @@ async def discord_of(
         return tuple(passage.text for passage in found if passage)
 
     asked, database = graph.settings.discord, graph.database
-    stores = Stores(SqlTurnBook(database), SqlPreviews(database), texts)
-    door = Door(graph.dispatch, SqlChannels(database), graph.conversation_log, Mode(asked.mode))
+    stores = Stores(SqlTurnBook(database), SqlPreviews(database), SqlHandoffBook(database), texts)
+    threads = StaffThreads(handoff_desk(graph.settings, database, graph.audit_log), asked.staff_channel)
+    door = Door(graph.dispatch, SqlChannels(database), graph.conversation_log, Mode(asked.mode), threads)
     vault = SqlVault(database, vault_keys(graph.settings))
     async with FrontdeskClient(asked.message_content, shards_of(asked.shards), ready_seconds) as client:
 
@@ -83,8 +87,9 @@ def _offer(graph: Frontdesk, parts: DiscordParts, vault: Vault, reader: Reader) 
     asked, database, client = graph.settings.discord, graph.database, parts.client
     audit, channels, turns = graph.audit_log, SqlChannels(database), SqlTurnBook(database)
     feedback, drafts, corrections = SqlFeedbackLog(database), SqlDrafts(database), corrections_of(graph)
-    actions = Actions(graph.dispatch.accept, turns, feedback, drafts, graph.conversation_log, audit, corrections)
-    desk: DiscordDesk = Desk(graph.dispatch, actions, turns, parts.people, vault, reader.passage)
+    handoffs = handoff_desk(graph.settings, database, audit)
+    actions = Actions(graph.dispatch.accept, turns, feedback, drafts, graph.conversation_log, audit, corrections, handoffs.unhappy)
+    desk: DiscordDesk = Desk(graph.dispatch, actions, turns, parts.people, vault, reader.passage, handoffs)
 
     def commands(rules: Mapping[str, Rule]) -> Commands:
         places = {PLATFORM} if asked.staff_channel else set()

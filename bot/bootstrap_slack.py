@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_corrections import corrections_of
+from bot.bootstrap_handoffs import handoff_desk
 from bot.bootstrap_models import control_of
 from bot.door import Door
 from bot.secrets import vault_keys
-from bot.slack.adapter import PLATFORM, SlackAdapter, Stores
+from bot.slack.adapter import SlackAdapter, Stores
 from bot.slack.buttons import Buttons, Desk
 from bot.slack.client import open_session
+from bot.slack.events import PLATFORM
 from bot.slack.home import Home
 from bot.slack.install_pages import InstallPages
 from bot.slack.install_states import InstallStates
@@ -24,8 +26,10 @@ from bot.slack.people import People, rule_of
 from bot.slack.receiver import Receiver
 from bot.slack.service import SlackService
 from bot.slack.slash import Slash
+from bot.slack.staff_messages import StaffMessages
 from bot.slack.windows import Windows
 from bot.slack.workspaces import OneWorkspace, Workspaces
+from bot.staff_threads import StaffThreads
 from core.presence import Mode
 from core.staff.actions import Actions
 from core.staff.commands import Commands
@@ -33,6 +37,7 @@ from core.staff.rights import Rule
 from core.storage.channels import SqlChannels
 from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
+from core.storage.handoff_book import SqlHandoffBook
 from core.storage.previews import SqlPreviews
 from core.storage.turn_book import SqlTurnBook
 from core.storage.vault import SqlVault
@@ -57,7 +62,8 @@ async def slack_of(graph: Frontdesk, reader: Reader) -> AsyncIterator[SlackParts
         pages = InstallPages(oauth, many, InstallStates(vault), asked.public_url) if many else None
         workspaces = many or OneWorkspace(asked.bot_token, asked.api_url, session)
         await workspaces.check()
-        adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, asked.staff_channel, asked.home_workspace)
+        told = StaffMessages(workspaces, turns, SqlHandoffBook(database), asked.oncall_group)
+        adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, told, asked.staff_channel, asked.home_workspace)
         service = _service(graph, workspaces, adapter, turns, vault, reader)
         try:
             yield SlackParts(asked, adapter, service, pages)
@@ -74,14 +80,15 @@ def _service(
     people, channels = People(rule_of(asked), many=bool(asked.client_id)), SqlChannels(database)
     log, corrections = graph.conversation_log, corrections_of(graph)
     feedback, drafts = SqlFeedbackLog(database), SqlDrafts(database)
-    actions = Actions(graph.dispatch.accept, turns, feedback, drafts, log, audit, corrections)
+    handoffs = handoff_desk(graph.settings, database, audit)
+    actions = Actions(graph.dispatch.accept, turns, feedback, drafts, log, audit, corrections, handoffs.unhappy)
 
     def commands(rules: Mapping[str, Rule]) -> Commands:
         drafts = {PLATFORM} if asked.staff_channel else set()
         return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, control_of(graph), drafts)
 
-    desk = Desk(graph.dispatch, actions, turns, people, vault, reader.passage)
-    door = Door(graph.dispatch, channels, log, Mode(asked.mode))
+    desk = Desk(graph.dispatch, actions, turns, people, vault, reader.passage, handoffs)
+    door = Door(graph.dispatch, channels, log, Mode(asked.mode), StaffThreads(handoffs, asked.staff_channel))
     return SlackService(
         workspaces,
         adapter,

@@ -10,6 +10,7 @@ from bot.dispatch import Dispatch
 from core.domain import Passage, utc_now
 from core.review import TurnBook, TurnRecord
 from core.staff.actions import EXPIRES, Actions
+from core.staff.handoff import HandoffDesk
 from core.vault import Vault
 
 PeopleT = TypeVar("PeopleT")
@@ -25,6 +26,7 @@ class Desk(Generic[PeopleT]):
     people: PeopleT
     vault: Vault
     passage: Callable[[str], Awaitable[Passage | None]]
+    handoffs: HandoffDesk
 
     async def passages(self, turn: TurnRecord) -> list[Passage]:
         """Return the sources of a turn, as they are served now."""

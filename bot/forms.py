@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from core.redaction import redact
 
-FEEDBACK, SOURCES, CORRECT, TEACH, EDIT_DRAFT = "feedback", "sources", "correct", "teach", "edit_draft"
+FEEDBACK, SOURCES, CORRECT, TEACH, EDIT_DRAFT, ANSWER = "feedback", "sources", "correct", "teach", "edit_draft", "handoff_answer"
 _COMPLAINTS = {
     "wrong": "It is wrong",
     "outdated": "It is out of date",
@@ -71,3 +71,8 @@ def lesson(question: str, answer: str) -> Form:
 def edited_draft(text: str) -> Form:
     """Return the form in which staff change a draft before it is sent."""
     return Form(EDIT_DRAFT, "Edit the draft", "Send", (Field("text", "What the customer gets", text),))
+
+
+def answer() -> Form:
+    """Return the form in which staff answer a customer who is handed over."""
+    return Form(ANSWER, "Reply to the customer", "Send", (Field("text", "What the customer gets"),))

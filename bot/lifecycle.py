@@ -19,9 +19,10 @@ from bot.bootstrap import Frontdesk
 from bot.bootstrap_console import console_of, first_link
 from bot.bootstrap_corrections import library_of
 from bot.bootstrap_discord import discord_of
+from bot.bootstrap_handoffs import handoff_watch
 from bot.bootstrap_models import models_of
 from bot.bootstrap_slack import slack_of
-from bot.live import Line, LiveAdapter
+from bot.live import Line, LiveAdapter, Watch
 from bot.slack.http import PATH
 from bot.slack.parts import SlackParts
 from bot.web.app import Surroundings, build
@@ -76,6 +77,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
             await engine.warm_up()
             first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
             background += [tasks.create_task(graph.sweeper().run()), tasks.create_task(graph.retention().run())]
+            background.append(tasks.create_task(handoff_watch(graph.settings, graph.database, graph.ring).run()))
             logger.info("answering from %r with model %r", (await retriever.manifest()).knowledge, generator.version)
         if adapters:
             background.append(tasks.create_task(graph.courier(adapters).run()))
@@ -219,6 +221,7 @@ def _web(
             passage=reader.passage,
             suggestions=reader.titles,
             model=lambda: generator.version,
+            updates=Watch(graph.updates, web).updates,
         )
     takes_slack = slack is not None and "slack" in roles
     signed = {PATH: slack.endpoint} if takes_slack and slack and slack.endpoint else {}

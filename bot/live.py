@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from bot.dispatch import Dispatch
-from core.domain import Address, Cue, InboundMessage, Reason, Reply
+from core.domain import Action, Address, Cue, InboundMessage, Reason, Reply
 from core.ports import Delivery, Inbox
+from core.updates import Update, Updates
 
 LOOK_SECONDS = 0.5  # when the answer was written in another process, nothing rings here
+WATCH_SECONDS = 8.0  # of an open call that waits for a person; below what a server that ends gives its calls
 
 _Heard: TypeAlias = asyncio.Queue[str | None]  # a piece of a preview, or None: look for the reply
 
@@ -30,6 +32,9 @@ class LiveAdapter:
         That an answer takes longer is shown as a preview of it: the answer replaces it.
         """
         reply = delivery.reply
+        if delivery.action is Action.PERSON or delivery.revises is not None:
+            self._tell(delivery.address, None)
+            return delivery.key
         self._tell(delivery.address, f"{reply.text}\n\n" if reply.reason in (Reason.DELAYED, Reason.NOTICE) else None)
         return delivery.key
 
@@ -83,6 +88,23 @@ class Line:
                 while (piece := await _next(heard)) is not None:
                     yield piece
             yield reply
+
+
+class Watch:
+    """A customer's open call that asks whether a person has said something."""
+
+    def __init__(self, updates: Updates, adapter: LiveAdapter, seconds: float = WATCH_SECONDS) -> None:
+        self._updates = updates
+        self._adapter = adapter
+        self._seconds = seconds
+
+    async def updates(self, address: Address, number: int) -> tuple[Update, ...]:
+        """Return what was said after an update, at once if there is something, else when there is; nothing after some seconds."""
+        until = asyncio.get_running_loop().time() + self._seconds
+        with self._adapter.listening(address) as heard:
+            while not (found := await self._updates.since(address, number)) and asyncio.get_running_loop().time() < until:
+                await _next(heard)
+        return found
 
 
 async def _next(heard: _Heard) -> str | None:

@@ -18,15 +18,9 @@ A_DRAFT, WAITS, SEE_MESSAGE = "A draft for you to check", "A customer waits for 
 NO_SOURCES = "These sources are no longer part of the help articles."
 SILENCED = "You have taken this conversation over: I stay silent here until it is given back."
 TAKEN_OVER = "A conversation was taken over, the bot is silent there until it is given back"
-IN_PRIVATE = "They asked in private, so write to them:"
 ABOUT = "I answer questions from our help articles, and hand over to a person when I am not sure or when you ask for one."
 ERASED = "The text of everything you asked me is erased."
-_WHY = {
-    Reason.ASKED_FOR_PERSON: "They asked for a person.",
-    Reason.LOW_CONFIDENCE: "The help articles hold no reliable answer to this.",
-    Reason.FAILED: "Something went wrong while the answer was written.",
-    Reason.TOO_MANY: "They sent more messages than the bot may answer.",
-}
+BY_A_PERSON = "From a person on our team"
 _WORD_FOR_WORD = (Reason.CONFIDENT, Reason.QUOTED)
 _MAX_TITLE = 80
 
@@ -42,17 +36,18 @@ class Choice(NamedTuple):
 
 PERSON = Choice(Act.PERSON, "Talk to a person")
 SHARE = Choice(Act.SHARE, "Share with channel")
-HAND_BACK = Choice(Act.HAND_BACK, "Return to the bot")
+HAND_BACK = Choice(Act.HAND_BACK, "Return to the bot")  # after staff have spoken up in a conversation
 OF_DRAFT = (Choice(Act.SEND, "Send", style="primary"), Choice(Act.EDIT, "Edit"), Choice(Act.DISCARD, "Discard", style="danger"))
 
 
 def allowed_links(reply: Reply, cited: Collection[str] = ()) -> frozenset[str]:
     """Return the addresses that may be live in a reply: those of its sources and those written in them, as in grounding.
 
-    `cited` is the text of its sources. A reply that gives a source word for word is such a text itself.
+    `cited` is the text of its sources. A reply that gives a source word for word is such a text itself, and what a person of staff writes.
     """
     urls = frozenset(citation.url for citation in reply.citations if citation.url)
-    quoted = [reply.text] if reply.decision.answers and reply.reason in _WORD_FOR_WORD else []
+    is_quoted = reply.reason is Reason.BY_PERSON or (reply.decision.answers and reply.reason in _WORD_FOR_WORD)
+    quoted = [reply.text] if is_quoted else []
     return urls | markup.urls("\n".join([*cited, *quoted]))
 
 
@@ -74,13 +69,10 @@ def kept(days: int) -> str:
     return f"I keep your questions and my answers, {reason}. {until}Answers may be written by an AI."
 
 
-def why(reply: Reply) -> str:
-    """Return why a customer waits for a person, for staff."""
-    return _WHY.get(reply.reason, "The bot does not answer this one.")
-
-
 def origin(reply: Reply, link: Callable[[str, str], str], limit: int) -> str:
     """Return who wrote a reply and from what, with finished links; what a clarification cites are meanings that it offers, not sources."""
+    if reply.reason is Reason.BY_PERSON:
+        return BY_A_PERSON
     if not reply.decision.answers:
         return ""
     composed = reply.decision is Decision.ANSWER and reply.reason is Reason.COMPOSED

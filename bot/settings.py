@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.setting_groups import Console, Discord, Limits, Policy, Remote, Slack, Training
+from bot.staffing import Staff
 from core.errors import SettingsError
 
 PREFIX = "FRONTDESK_"
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     training: Training = Field(default_factory=Training, description="what a model may learn from, see below")
     remote: Remote = Field(default_factory=Remote, description="models on other machines, see below")
     console: Console = Field(default_factory=Console, description="the staff console, see below")
+    staff: Staff = Field(default_factory=Staff, description="people who help customers, see below")
     slack: Slack = Field(default_factory=Slack, description="the Slack workspace, see below")
     discord: Discord = Field(default_factory=Discord, description="the Discord application, see below")
 

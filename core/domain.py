@@ -166,14 +166,24 @@ class Action(StrEnum):
 
     REPLY = "reply"  # to the customer
     DRAFT = "draft"  # to staff, who may send it
-    ALERT = "alert"  # to staff: a customer waits for a person
+    ALERT = "alert"  # to staff: a customer waits for a person; begins the thread in which staff talk to them
+    RELAY = "relay"  # to that thread: what the customer wrote
+    NOTE = "note"  # to that thread: what became of it
+    ESCALATION = "escalation"  # to that thread, and whoever is called there is notified: the one ping there is
+    PERSON = "person"  # to the customer, from a person
+    REVISION = "revision"  # something sent is shown anew, or taken away; where, says the action of that
     NOTICE = "notice"  # to the customer, answers nothing
     NEWS = "news"  # to staff, answers nothing
 
     @property
     def is_for_staff(self) -> bool:
         """Whether it goes to the channel of staff, not into the conversation."""
-        return self in (Action.DRAFT, Action.ALERT, Action.NEWS)
+        return self in (Action.DRAFT, Action.NEWS) or self.is_about_handoff
+
+    @property
+    def is_about_handoff(self) -> bool:
+        """Whether it begins the thread of a hand-off or goes into it."""
+        return self in (Action.ALERT, Action.RELAY, Action.NOTE, Action.ESCALATION)
 
 
 class Cue(Enum):
@@ -208,6 +218,7 @@ class Reason(StrEnum):
     DELAYED = "delayed"
     TAKEN_BACK = "taken_back"
     NOTICE = "notice"
+    BY_PERSON = "by_person"
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,6 +240,7 @@ class Delivery(NamedTuple):
     uncertain: bool  # an earlier attempt may have arrived
     asked_at: datetime
     action: Action = Action.REPLY
+    revises: str | None = None  # the reference of what is shown anew, or taken away where there is no text; empty: it never arrived
 
 
 class Outbox(Protocol):

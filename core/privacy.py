@@ -23,7 +23,7 @@ class PrivacyDesk(Protocol):
     """Everything that is kept of one person."""
 
     async def export(self, platform: str, workspace_id: str, actor_id: str) -> dict[str, Any]:
-        """Return what is kept as one JSON document: `user`, and lists of `messages`, `turns` and `feedback`, oldest first."""
+        """Return what is kept as one JSON document: `user`, and lists of `messages`, `turns`, `feedback` and `by_people`, oldest first."""
         ...
 
     async def erase(self, platform: str, workspace_id: str, actor_id: str) -> ErasureReport:

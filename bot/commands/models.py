@@ -101,7 +101,7 @@ def show(model_id: str, as_json: bool) -> None:
 
 
 async def _import(graph: Frontdesk, source: str, kind: Kind, watch: Callable[[str, int, int], None], **said: str) -> ModelVersion:
-    actor = getpass.getuser()
+    actor = f"cli:{getpass.getuser()}"
     try:
         known = await graph.model_registry.versions()
         version = await asyncio.to_thread(graph.artifacts.take, source, known, kind=kind, actor=actor, watch=watch, **said)

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bot.console import account, audit, corrections, knowledge, members, models, releases, sign_in, unanswered
+from bot.console import account, audit, corrections, handoffs, knowledge, members, models, releases, sign_in, unanswered
 from bot.console.auth import identified, own_form, signed_in
 from bot.console.errors import Shield, add_handlers
 from bot.console.pages import STATIC, asked_of, navigation, redirect
@@ -17,6 +17,7 @@ from bot.console.parts import Console
 from core.members import Member
 
 _PAGES: tuple[Any, ...] = (
+    handoffs,
     corrections,
     unanswered,
     releases,

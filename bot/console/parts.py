@@ -9,6 +9,7 @@ from core.audit import AuditLog
 from core.review import TurnBook
 from core.staff.commands import Commands
 from core.staff.corrections import Corrections
+from core.staff.handoff import HandoffDesk
 from core.staff.library import Library
 from core.staff.membership import Membership
 from core.staff.model_desk import ModelDesk
@@ -28,5 +29,6 @@ class Console:
     turns: TurnBook
     corrections: Corrections
     library: Library
+    handoffs: HandoffDesk
     provider: Provider | None = None  # who knows staff by the account of their organisation
     public_url: str = ""  # where browsers reach the console; empty: at the address they say

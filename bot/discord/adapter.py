@@ -9,15 +9,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bot.discord import messages
-from bot.discord.buttons import hand_back_view, view_for
-from bot.discord.events import PLATFORM, PRIVATE, snowflake_at
+from bot.discord.buttons import hand_back_view, view_for, view_of
+from bot.discord.events import PLATFORM, snowflake_at
 from bot.discord.live import LivePreviews, Standing
 from bot.discord.private import TooLateError
-from bot.discord.rest import ARCHIVED, FAILURES, UNKNOWN_CHANNEL, DiscordRefusedError, Json, Rest, meaning, nonce_of
+from bot.discord.rest import ARCHIVED, FAILURES, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, DiscordRefusedError, Json, Rest, meaning, nonce_of
 from bot.discord.rooms import Room, Rooms
+from bot.discord.staff_messages import UNSEEN, Posting, StaffMessages
 from bot.discord.tags import Tags
 from core.domain import Action, Address, Cue, InboundMessage
 from core.errors import DeliveryError, RateLimitedError, RefusedError, UncertainError
+from core.handoff import HandoffBook
 from core.ports import Delivery
 from core.previews import Previews
 from core.review import TurnBook
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-UNSEEN = "private-"  # begins the thread of a conversation that only one person sees
 _LOOK_BACK = timedelta(seconds=2)  # a press of a button has the time of this machine
 
 Privately = Callable[[Delivery, tuple[str, ...]], Awaitable[str]]
@@ -39,6 +40,7 @@ class Stores:
 
     turns: TurnBook
     previews: Previews
+    handoffs: HandoffBook
     texts: Callable[[tuple[str, ...]], Awaitable[tuple[str, ...]]]  # passage ids -> their texts as they are served
 
 
@@ -54,20 +56,26 @@ class DiscordAdapter:
         stores: Stores,
         live: LivePreviews,
         tags: Tags,
+        staff_messages: StaffMessages,
         staff_channel: str = "",
         privately: Privately | None = None,
     ) -> None:
-        """`staff_channel` gets drafts and alerts; `privately` answers a command where only the one who asked sees it."""
+        """`staff_channel` gets drafts and hand-offs; `privately` answers a command where only the one who asked sees it."""
         self._rest = rest
         self._rooms = rooms
         self._stores = stores
         self._live = live
         self._tags = tags
+        self._staff_messages = staff_messages
         self._staff_channel = staff_channel
         self._privately = privately
 
     async def send(self, delivery: Delivery) -> str:
         """See `ChatAdapter.send`; the reference is of the last message, which carries the buttons."""
+        if delivery.action.is_about_handoff:
+            return await self._tell_thread(delivery)
+        if delivery.revises is not None:
+            return await self._revise(delivery, messages.render(delivery) if delivery.reply.text else ())
         if _is_private(delivery):
             return await self._answer_privately(delivery)
         parts = await self._parts(delivery)
@@ -86,10 +94,16 @@ class DiscordAdapter:
 
     async def find(self, delivery: Delivery) -> str | None:
         """See `ChatAdapter.find`: read what the bot has said since, and look for every part."""
-        if _is_private(delivery):
-            return None  # only the one who asked can see whether it is there; better twice to one person than never
+        if _is_private(delivery) or delivery.revises is not None:
+            return None  # only the one who asked can see whether it is there; and to write over something twice does no harm
+        if delivery.action.is_about_handoff:
+            posting = await self._staff_messages.posting(delivery)
+            found = await self._found(delivery, posting.room, posting.parts)
+            return await self._staff_messages.begun(found, delivery) if found else None
         room = Room(self._staff_channel) if delivery.action.is_for_staff else await self._rooms.find(delivery.address)
-        parts = await self._parts(delivery)
+        return await self._found(delivery, room, await self._parts(delivery))
+
+    async def _found(self, delivery: Delivery, room: Room, parts: tuple[str, ...]) -> str | None:
         arrived = await self._arrived(delivery, room, parts)
         return f"{room.channel_id}/{arrived[len(parts) - 1]}" if len(arrived) == len(parts) else None
 
@@ -104,7 +118,7 @@ class DiscordAdapter:
             return
         nonce, view = nonce_of(message.message_id, "taken"), hand_back_view(turns[0].turn_id)
         try:
-            text = messages.taken_over(message.actor.actor_id, await self._link(message.address), turns[0].question)
+            text = messages.taken_over(message.actor.actor_id, await self._staff_messages.link(message.address), turns[0].question)
             await self._rest.post(self._staff_channel, text, nonce, view)
         except DeliveryError as error:
             logger.warning("staff were not told that one of them took a conversation over: %s", error)
@@ -126,28 +140,45 @@ class DiscordAdapter:
         if not delivery.action.is_for_staff:
             return messages.render(delivery, cited)
         if not self._staff_channel:
-            raise RefusedError("No staff channel is set (discord.staff_channel): drafts and alerts have nowhere to go.")
+            raise RefusedError("No staff channel is set (discord.staff_channel): drafts and hand-offs have nowhere to go.")
         if delivery.action is Action.NEWS:
             return messages.render(delivery, cited)
         turn = await self._stores.turns.turn(delivery.turn_id)
-        question, asker = (turn.question, turn.actor_id) if turn else ("", "")
-        link = await self._link(delivery.address)
-        if delivery.action is Action.DRAFT:
-            return messages.draft(delivery, question, link, cited)
-        return (messages.alert(delivery, question, link, "" if link else asker),)
+        link = await self._staff_messages.link(delivery.address)
+        return messages.draft(delivery, turn.question if turn else "", link, cited)
 
-    async def _link(self, address: Address) -> str:
-        """Return where staff can read a conversation, empty when they cannot."""
-        if address.workspace_id == PRIVATE or address.thread_id.startswith(UNSEEN):
-            return ""
-        room = await self._rooms.find(address)
-        return f"https://discord.com/channels/{address.workspace_id}/" + "/".join(part for part in room if part)
+    async def _tell_thread(self, delivery: Delivery) -> str:
+        """Begin the thread of a hand-off, or say something in it."""
+        if not self._staff_channel:
+            raise RefusedError("No staff channel is set (discord.staff_channel): drafts and hand-offs have nowhere to go.")
+        posting = await self._staff_messages.posting(delivery)
+        if delivery.revises is not None:
+            return await self._revise(delivery, posting.parts, posting)
+        return await self._staff_messages.begun(await self._post(delivery, posting.room, posting.parts, None, posting), delivery)
+
+    async def _revise(self, delivery: Delivery, parts: tuple[str, ...], posting: Posting | None = None) -> str:
+        """Show anew what was sent, or take it away where nothing is left to be said."""
+        reference = delivery.revises or ""
+        channel_id, _, message_id = reference.partition("/")
+        if not message_id or len(parts) > 1:
+            raise RefusedError("What was to be shown anew never arrived, or is more than one message.")
+        if parts:
+            await self._rest.edit(channel_id, message_id, parts[0], await self._view(delivery, parts, 0, posting))
+            return reference
+        try:
+            await self._rest.delete(channel_id, message_id)
+        except DiscordRefusedError as error:
+            if error.code != UNKNOWN_MESSAGE:  # somebody was quicker
+                raise
+        return reference
 
     async def _question(self, delivery: Delivery) -> str:
         turn = await self._stores.turns.turn(delivery.turn_id) if delivery.turn_id else None
         return turn.question if turn else ""
 
-    async def _post(self, delivery: Delivery, room: Room, parts: tuple[str, ...], standing: Standing | None) -> str:
+    async def _post(
+        self, delivery: Delivery, room: Room, parts: tuple[str, ...], standing: Standing | None, posting: Posting | None = None
+    ) -> str:
         """Post what has not arrived yet; the first part takes the place of the preview."""
         arrived = dict(await self._arrived(delivery, room, parts)) if delivery.uncertain else {}
         for number in range(len(parts)):
@@ -157,7 +188,7 @@ class DiscordAdapter:
                 if number == 0 and standing is not None:
                     arrived[0] = await self._replace(delivery, room, parts, standing)
                 else:
-                    arrived[number] = await self._say(delivery, room, parts, number)
+                    arrived[number] = await self._say(delivery, room, parts, number, posting)
             except RefusedError:
                 raise
             except DeliveryError as error:  # what has arrived must be looked for before the rest is sent
@@ -187,10 +218,11 @@ class DiscordAdapter:
             return await self._say(delivery, room, parts, 0)
         return message_id
 
-    async def _say(self, delivery: Delivery, room: Room, parts: tuple[str, ...], number: int) -> str:
+    async def _say(self, delivery: Delivery, room: Room, parts: tuple[str, ...], number: int, posting: Posting | None = None) -> str:
         """Post one part; return the message's id."""
-        nonce, view = nonce_of(delivery.key, number), await self._view(delivery, parts, number)
-        return str((await self._rest.post(room.channel_id, parts[number], nonce, view, room.reply_to))["id"])
+        nonce, view = nonce_of(delivery.key, number), await self._view(delivery, parts, number, posting)
+        pings = posting.pings if posting else ""
+        return str((await self._rest.post(room.channel_id, parts[number], nonce, view, room.reply_to, pings))["id"])
 
     async def _arrived(self, delivery: Delivery, room: Room, parts: tuple[str, ...]) -> Mapping[int, str]:
         """Return the parts that stand in a room, and the ids of their messages.
@@ -233,10 +265,14 @@ class DiscordAdapter:
         said = [await self._say(delivery, Room(channel_id), parts, number) for number in range(len(parts))]
         return f"{channel_id}/{said[-1]}"
 
-    async def _view(self, delivery: Delivery, parts: tuple[str, ...], number: int) -> discord.ui.View | None:
+    async def _view(
+        self, delivery: Delivery, parts: tuple[str, ...], number: int, posting: Posting | None = None
+    ) -> discord.ui.View | None:
         """The buttons of a reply stand below its last part."""
         if number < len(parts) - 1:
             return None
+        if posting is not None:
+            return view_of(delivery.address.thread_id, posting.choices)
         return view_for(delivery, in_forum=await self._tags.is_post(delivery.address))
 
 

@@ -14,7 +14,7 @@ from discord import ui
 
 from bot import forms, replies
 from bot.discord import messages
-from bot.discord.interactions import PLATFORM, QUIET, Desk, Interaction, by_of, deferred, guarded, order_key_of, say
+from bot.discord.interactions import PLATFORM, QUIET, Desk, Interaction, by_of, deferred, guarded, helper_of, order_key_of, say
 from bot.discord.modals import open_form
 from bot.discord.tags import Mark, Tags
 from bot.replies import Choice
@@ -40,8 +40,6 @@ def view_for(delivery: Delivery, *, in_forum: bool = False) -> ui.View | None:
     match delivery.action:
         case Action.DRAFT:
             return _view(delivery.turn_id, replies.OF_DRAFT)
-        case Action.ALERT:
-            return hand_back_view(delivery.turn_id)
     offered = replies.choices(delivery)
     return _view(delivery.turn_id, [*offered, SOLVED] if in_forum and delivery.reply.decision.answers else offered)
 
@@ -54,6 +52,11 @@ def private_view_for(delivery: Delivery) -> ui.View | None:
 def hand_back_view(turn_id: str) -> ui.View | None:
     """Return the button that gives a conversation back to the bot."""
     return _view(turn_id, [replies.HAND_BACK])
+
+
+def view_of(handoff_id: str, offered: Sequence[Choice]) -> ui.View | None:
+    """Return what can be done with a hand-off."""
+    return _view(handoff_id, offered)
 
 
 def as_option(view: ui.View | None) -> dict[str, Any]:
@@ -115,6 +118,9 @@ class Buttons:
         if act in (Act.BAD, Act.EDIT):
             await self._open(interaction, act, turn_id)
             return
+        if act.is_about_handoff:
+            await self._hand_over(interaction, act, turn_id)
+            return
         await deferred(interaction)
         turn = await self._turn(interaction, act, turn_id)
         match act:
@@ -128,6 +134,20 @@ class Buttons:
                 said = await self._press(interaction, act, turn)
                 if said:
                     await say(interaction, said)
+
+    async def _hand_over(self, interaction: Interaction, act: Act, handoff_id: str) -> None:
+        """Do what a button of a hand-off says."""
+        by = by_of(interaction)
+        staff = partial(self._desk.people.is_staff, by.workspace_id, interaction.user)
+        if act is Act.ANSWER:
+            await self._desk.handoffs.at_button(by, act, handoff_id, staff)
+            await open_form(interaction, forms.answer(), handoff_id)
+            return
+        await deferred(interaction)
+        handoff = await self._desk.handoffs.at_button(by, act, handoff_id, staff)
+        said = await self._desk.handoffs.press(act, handoff, helper_of(interaction))
+        if said:
+            await say(interaction, said)
 
     async def _turn(self, interaction: Interaction, act: Act, turn_id: str) -> TurnRecord:
         by = by_of(interaction)

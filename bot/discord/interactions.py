@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import discord
 
 from bot.desk import Desk as AnyDesk
+from core.handoff import Helper
 from core.staff.actions import By, NotAllowedError
 from core.staff.rights import Person, Rule, Verdict
 
@@ -40,6 +41,11 @@ Desk: TypeAlias = AnyDesk[People]
 def by_of(interaction: Interaction) -> By:
     """Return who does something, as the core knows them: in a thread, in the channel that it belongs to."""
     return By(PLATFORM, str(interaction.guild_id or DIRECT), channel_id_of(interaction), str(interaction.user.id))
+
+
+def helper_of(interaction: Interaction) -> Helper:
+    """Return a member of staff as colleagues know them."""
+    return Helper(by_of(interaction).actor, interaction.user.display_name)
 
 
 def channel_id_of(interaction: Interaction) -> str:

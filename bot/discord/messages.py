@@ -6,10 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 
 from bot import replies
 from bot.discord.markdown import MARKDOWN, begin, escape, is_live, link
+from bot.handoff_card import Ink, card
 from bot.layout import Line, Run, line_text
 from bot.parting import cut, fitted, parted, size
 from core import markup
 from core.domain import Passage
+from core.handoff import Handoff, Packet
 from core.ports import Delivery
 from core.text import clean
 
@@ -21,6 +23,7 @@ _MAX_READ = 2 * MAX_PART * MAX_PARTS
 _MAX_ORIGIN = 500  # leaves 1,200 for the text beside it, the longest link that a part must hold
 _MAX_QUESTION = 500
 _MAX_TITLE = 100
+_LEAST = 2  # paragraphs of a packet: who waits and why, and their question
 
 
 def render(delivery: Delivery, texts: Collection[str] = ()) -> tuple[str, ...]:
@@ -30,7 +33,7 @@ def render(delivery: Delivery, texts: Collection[str] = ()) -> tuple[str, ...]:
 
 def draft(delivery: Delivery, question: str, permalink: str = "", texts: Collection[str] = ()) -> tuple[str, ...]:
     """Return a reply for staff to check before the customer gets it."""
-    return _parts(delivery, texts, f"**{replies.A_DRAFT}**{_to_message(permalink)}\n{quotation(question)}")
+    return _parts(delivery, texts, f"{headed(replies.A_DRAFT, permalink)}\n{quotation(question)}")
 
 
 def shared(delivery: Delivery, question: str, texts: Collection[str] = ()) -> tuple[str, ...]:
@@ -38,22 +41,38 @@ def shared(delivery: Delivery, question: str, texts: Collection[str] = ()) -> tu
     return _parts(delivery, texts, quotation(question))
 
 
-def alert(delivery: Delivery, question: str, permalink: str = "", asker: str = "") -> str:
-    """Return the news for staff that a customer waits for a person; `asker` is their id where staff cannot answer in the conversation."""
-    text = f"**{replies.WAITS}**{_to_message(permalink)}\n{replies.why(delivery.reply)}"
-    if asker.isascii() and asker.isdecimal():
-        text += f"\n{replies.IN_PRIVATE} <@{asker}>"  # shown as a name; it pings nobody, as no message of ours may
-    return f"{text}\n{quotation(question)}"
+def alert(handoff: Handoff, packet: Packet, permalink: str = "", asker: str = "") -> str:
+    """Return what staff must know of a customer who waits for a person; `asker` is their id where they asked in private."""
+    named = f"<@{asker}>" if asker.isascii() and asker.isdecimal() else ""  # shown as a name; it pings nobody, as no message of ours may
+    ink = Ink(bold=lambda text: f"**{text}**", fit=lambda text, limit: _fit_line(clean(text), limit), quote=_quoted)
+    return _fitting(card(handoff, packet, ink, _to_message(permalink), named).paragraphs)
+
+
+def in_thread(delivery: Delivery, opening: str = "") -> tuple[str, ...]:
+    """Return what is told in the thread of a hand-off; `opening` is finished Markdown."""
+    return _parts(delivery, (), opening)
 
 
 def taken_over(by: str, permalink: str, question: str) -> str:
     """Return the news for staff that one of them, with the id `by`, answers a customer."""
-    return f"**{replies.TAKEN_OVER}**{_to_message(permalink)}\n<@{by}> answers.\n{quotation(question)}"
+    return f"{headed(replies.TAKEN_OVER, permalink)}\n<@{by}> answers.\n{quotation(question)}"
 
 
 def quotation(text: str) -> str:
     """Return what somebody wrote, as a quote."""
-    return replies.quotation(text, _MAX_QUESTION, _fit_line)
+    return _quoted(text, _MAX_QUESTION)
+
+
+def _quoted(text: str, limit: int) -> str:
+    return replies.quotation(text, limit, _fit_line)
+
+
+def _fitting(paragraphs: Sequence[str]) -> str:
+    """Return paragraphs as one message: what is least important stands in the middle, and goes where there is no room for all."""
+    kept = list(paragraphs)
+    while size("\n".join(kept)) > MAX_PART and len(kept) > _LEAST:
+        kept.pop(-2)
+    return "\n".join(kept)
 
 
 def sources(passages: Sequence[Passage]) -> tuple[str, ...]:
@@ -100,4 +119,9 @@ def _joined(texts: Sequence[str], limit: int = MAX_PART) -> tuple[str, ...]:
 
 
 def _to_message(permalink: str) -> str:
-    return f" · {link(permalink, replies.SEE_MESSAGE)}" if is_live(permalink) else ""
+    return link(permalink, replies.SEE_MESSAGE) if is_live(permalink) else ""
+
+
+def headed(headline: str, permalink: str = "") -> str:
+    """Return a headline with the way to the message it is about."""
+    return " · ".join(filter(None, (f"**{headline}**", _to_message(permalink))))

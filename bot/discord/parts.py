@@ -15,6 +15,7 @@ from bot.discord.receiver import Receiver
 from bot.discord.rest import Rest
 from bot.discord.rooms import Rooms
 from bot.discord.sessions import SECONDS_APART, Sessions
+from bot.discord.staff_messages import StaffMessages
 from bot.discord.tags import Tags
 from bot.dispatch import Dispatch
 from bot.door import Door
@@ -53,7 +54,8 @@ def assemble(
     rooms, people = Rooms(rest), People(rest, rule_of(asked))
     live = LivePreviews(rest, rooms, stores.previews)
     tags = Tags(rest, asked)
-    adapter = DiscordAdapter(rest, rooms, stores, live, tags, asked.staff_channel, privately)
+    told = StaffMessages(rooms, stores.turns, stores.handoffs, asked.staff_channel, asked.oncall_role)
+    adapter = DiscordAdapter(rest, rooms, stores, live, tags, told, asked.staff_channel, privately)
     backfill = Backfill(client, positions)
     receiver = Receiver(dispatch, door, people, Places(client, rest), rooms, adapter, backfill, lanes)
     return DiscordParts(client, adapter, Gateway(client, rest, receiver, backfill, lanes), people, live, tags, lanes)

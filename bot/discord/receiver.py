@@ -20,6 +20,7 @@ from bot.discord.places import Places
 from bot.discord.rooms import Rooms
 from bot.dispatch import Dispatch
 from bot.door import Door
+from bot.staff_threads import Author
 from core.errors import DeliveryError
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class Receiver:
             return
         address = found.message.address
         self._rooms.note(address.thread_id, exists=place.is_direct or place.thread_id is not None)
-        if await self._door.hear(found, partial(self._is_staff, message, place)):
+        if await self._door.hear(found, Author(partial(self._is_staff, message, place), partial(_name_of, message))):
             await self._withdraw(place, message.id)  # staff have answered: what is shown of another answer goes
             await self._adapter.took_over(found.message)
 
@@ -118,6 +119,11 @@ class Receiver:
             await self._adapter.withdraw(place.address(message_id))
         except DeliveryError as error:
             logger.info("what was shown of an answer stays: %s", error)
+
+
+async def _name_of(message: discord.Message) -> str:
+    """Return how the author of a message calls themselves."""
+    return message.author.display_name
 
 
 def guild_of(message: discord.Message) -> int | None:

@@ -59,9 +59,16 @@ class Rest:
                 self._bot_id = await self._log_in()
         return self._bot_id
 
-    async def post(self, channel_id: str, content: str, nonce: str, view: discord.ui.View | None = None, reply_to: str = "") -> Json:
-        """Post a message and return it, or the one that has its `nonce` already. Raises a `DeliveryError`."""
+    async def post(
+        self, channel_id: str, content: str, nonce: str, view: discord.ui.View | None = None, reply_to: str = "", pings: str = ""
+    ) -> Json:
+        """Post a message and return it, or the one that has its `nonce` already; `pings` is the id of a role that it may notify.
+
+        Raises a `DeliveryError`.
+        """
         body = _body(content, view) | {"nonce": nonce, "enforce_nonce": True}
+        if pings:
+            body["allowed_mentions"] = NOBODY | {"roles": [pings]}
         if reply_to:
             body["message_reference"] = {"message_id": reply_to, "fail_if_not_exists": False}
         posted: Json = await self._call(Route("POST", "/channels/{channel_id}/messages", channel_id=channel_id), json=body)

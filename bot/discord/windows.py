@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import discord
 
 from bot import forms
 from bot.discord.buttons import WINDOW_SECONDS, turn_in
-from bot.discord.interactions import PLATFORM, Desk, Interaction, by_of, deferred, guarded, say
+from bot.discord.interactions import PLATFORM, Desk, Interaction, by_of, deferred, guarded, helper_of, say
 from bot.discord.modals import Sent, open_form, sent_in
 from core.domain import Address
+from core.handoff import word_key
 from core.review import TurnRecord
 from core.staff.actions import SENT, THANKS, TOO_LATE, Act, By, NotAllowedError
 
@@ -86,6 +88,8 @@ class Windows:
         match sent.form:
             case forms.FEEDBACK:
                 said = await self._complain(by, sent)
+            case forms.ANSWER:
+                said = await self._answer(interaction, by, sent)
             case forms.EDIT_DRAFT:
                 said = await self._send_draft(interaction, by, sent)
             case _:
@@ -105,6 +109,13 @@ class Windows:
             by, Act.EDIT, sent.turn_id, lambda: self._desk.people.is_staff(by.workspace_id, interaction.user)
         )
         return SENT if await self._desk.actions.send_draft(by, turn, sent.values.get("text", "")) else TOO_LATE
+
+    async def _answer(self, interaction: Interaction, by: By, sent: Sent) -> str:
+        """Send what a member of staff wrote to a customer."""
+        staff = partial(self._desk.people.is_staff, by.workspace_id, interaction.user)
+        handoff = await self._desk.handoffs.in_window(by, sent.turn_id, staff)
+        text, key = sent.values.get("text", ""), word_key(PLATFORM, "window", str(interaction.id))
+        return await self._desk.handoffs.write(handoff, helper_of(interaction), text, key) or SENT
 
     async def _propose(self, interaction: Interaction, by: By, sent: Sent) -> str:
         verdict = await self._desk.people.is_staff(by.workspace_id, interaction.user)

@@ -10,8 +10,9 @@ from typing import Any
 from bot.slack import blocks
 from bot.slack.blocks import Message
 from bot.slack.client import QUIET, VERBATIM, SlackRefusedError
-from bot.slack.events import REPLY_EVENT
+from bot.slack.events import PLATFORM, PRIVATE, REPLY_EVENT
 from bot.slack.live import LivePreviews
+from bot.slack.staff_messages import StaffMessages
 from bot.slack.workspaces import Workspace, Workspaces
 from core.domain import Action, Address, Cue, InboundMessage
 from core.errors import DeliveryError, RefusedError
@@ -22,8 +23,6 @@ from core.vault import Vault
 
 logger = logging.getLogger(__name__)
 
-PLATFORM = "slack"
-PRIVATE = "private-"  # begins the thread of a conversation that only one person sees
 LOOK_BACK = 200  # messages of the staff channel; a lost draft is one of the last
 
 
@@ -42,17 +41,28 @@ class SlackAdapter:
 
     platform = PLATFORM
 
-    def __init__(self, workspaces: Workspaces, stores: Stores, live: LivePreviews, staff_channel: str = "", home: str = "") -> None:
-        """`staff_channel` of the workspace `home` gets drafts, alerts and news; without one drafts are refused, the others not sent."""
+    def __init__(
+        self,
+        workspaces: Workspaces,
+        stores: Stores,
+        live: LivePreviews,
+        staff_messages: StaffMessages,
+        staff_channel: str = "",
+        home: str = "",
+    ) -> None:
+        """`staff_channel` of the workspace `home` gets drafts, hand-offs and news; without one drafts are refused, the others not sent."""
         self._workspaces = workspaces
         self._stores = stores
         self._live = live
+        self._staff_messages = staff_messages
         self._staff_channel = staff_channel
         self._home = home
 
     async def send(self, delivery: Delivery) -> str:
         """See `ChatAdapter.send`."""
         workspace = await self._workspace(delivery.address)
+        if delivery.revises is not None:
+            return await self._revise(workspace, delivery, delivery.revises)
         if delivery.action.is_for_staff:
             return await self._tell_staff(workspace, delivery)
         if delivery.address.thread_id.startswith(PRIVATE):
@@ -65,6 +75,8 @@ class SlackAdapter:
     async def find(self, delivery: Delivery) -> str | None:
         """See `ChatAdapter.find`: read the thread back and look for our key."""
         address = delivery.address
+        if delivery.revises is not None:
+            return None  # what stands there is written over: twice does no harm
         if address.thread_id.startswith(PRIVATE):
             return None  # only the one who asked can see whether it is there; better twice to one person than never
         workspace = await self._workspace(address)
@@ -82,12 +94,14 @@ class SlackAdapter:
         address = delivery.address
         # A notice is asked for again and again, each time later: only a reply is known to stand below its question.
         since = f"{delivery.asked_at.timestamp() - 60:.6f}" if delivery.turn_id else "0"
-        if delivery.action.is_for_staff:
+        thread_ts = (await self._staff_messages.posting(delivery)).thread_ts if delivery.action.is_about_handoff else None
+        if delivery.action.is_for_staff and thread_ts is None:
             read = await workspace.client.ask("conversations.history", channel=self._staff_channel, oldest=since, **_WITH_METADATA)
             return next((f"{self._staff_channel}/{one['ts']}" for one in read.get("messages", ()) if _has_key(one, delivery.key)), None)
-        async for message in workspace.client.thread(address.channel_id, address.thread_id, since):
+        channel_id, ts = (self._staff_channel, thread_ts) if thread_ts else (address.channel_id, address.thread_id)
+        async for message in workspace.client.thread(channel_id, ts, since):
             if _has_key(message, delivery.key):
-                return f"{address.channel_id}/{message['ts']}"
+                return f"{channel_id}/{message['ts']}"
         return None
 
     async def withdraw(self, address: Address) -> None:
@@ -130,18 +144,38 @@ class SlackAdapter:
 
     async def _tell_staff(self, workspace: Workspace, delivery: Delivery) -> str:
         if not self._staff_channel:
-            raise RefusedError("No staff channel is set (slack.staff_channel): drafts and alerts have nowhere to go.")
+            raise RefusedError("No staff channel is set (slack.staff_channel): drafts and hand-offs have nowhere to go.")
         if delivery.action is Action.NEWS:
             return await self._post(workspace, delivery, blocks.render(delivery), self._staff_channel, None)
+        if delivery.action.is_about_handoff:
+            message, thread_ts = await self._staff_messages.posting(delivery)
+            return await self._post(workspace, delivery, message, self._staff_channel, thread_ts)
         turn = await self._stores.turns.turn(delivery.turn_id)
-        question = turn.question if turn else ""
         link = await self._permalink(workspace, delivery.address)
-        if delivery.action is Action.DRAFT:
-            message = blocks.draft(delivery, question, link, await self._cited(delivery))
-        else:
-            unseen = delivery.address.thread_id.startswith(PRIVATE) or delivery.address.channel_id.startswith("D")
-            message = blocks.alert(delivery, question, link, turn.actor_id if turn and unseen else "")
+        message = blocks.draft(delivery, turn.question if turn else "", link, await self._cited(delivery))
         return await self._post(workspace, delivery, message, self._staff_channel, None)
+
+    async def _revise(self, workspace: Workspace, delivery: Delivery, reference: str) -> str:
+        """Show anew what was sent, or take it away where nothing is left to be said."""
+        channel, _, ts = reference.partition("/")
+        if not ts:
+            raise RefusedError("What was to be shown anew never arrived, or only one person sees it.")
+        if delivery.action.is_about_handoff:
+            message = (await self._staff_messages.posting(delivery)).message
+        elif delivery.reply.text:
+            message = blocks.render(delivery)
+        else:
+            return await self._take_back(workspace, channel, ts)
+        await workspace.client.call("chat.update", channel=channel, ts=ts, **_content(delivery, message), **VERBATIM)
+        return reference
+
+    async def _take_back(self, workspace: Workspace, channel: str, ts: str) -> str:
+        try:
+            await workspace.client.call("chat.delete", channel=channel, ts=ts)
+        except SlackRefusedError as error:
+            if error.code != "message_not_found":  # somebody was quicker
+                raise
+        return f"{channel}/{ts}"
 
     async def _permalink(self, workspace: Workspace, address: Address) -> str:
         try:

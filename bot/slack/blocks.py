@@ -7,11 +7,13 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from bot import replies
+from bot.handoff_card import Ink, card
 from bot.parting import size
 from bot.slack.kit import Block, actions, body, button, context, origin, quotation, section
 from bot.slack.mrkdwn import is_live, link, to_plain
 from bot.slack.sections import fit
 from core import markup
+from core.handoff import Handoff, Packet
 from core.ports import Delivery
 from core.text import clean
 
@@ -44,18 +46,30 @@ def private(delivery: Delivery, cited: Collection[str] = ()) -> Message:
 
 def draft(delivery: Delivery, question: str, permalink: str = "", cited: Collection[str] = ()) -> Message:
     """Return a reply for staff to check before the customer gets it."""
-    opening = [section(f"*{replies.A_DRAFT}*{_to_message(permalink)}"), section(quotation(question, _MAX_QUESTION))]
+    opening = [section(headed(replies.A_DRAFT, permalink)), section(quotation(question, _MAX_QUESTION))]
     return _message(delivery, cited, _buttons(delivery, *replies.OF_DRAFT), opening, "A draft to check: ")
 
 
-def alert(delivery: Delivery, question: str, permalink: str = "", asker: str = "") -> Message:
-    """Return the news for staff that a customer waits for a person; `asker` is their id where staff cannot answer in the conversation."""
-    text = f"*{replies.WAITS}*{_to_message(permalink)}\n{replies.why(delivery.reply)}"
-    if _USER.fullmatch(asker):
-        text += f"\n{replies.IN_PRIVATE} <@{asker}>"
-    blocks = [section(text), section(quotation(question, _MAX_QUESTION))]
-    blocks.append(actions(_buttons(delivery, replies.HAND_BACK), KEY_PREFIX + delivery.key))
-    return Message(fit(f"{replies.WAITS}: {clean(question)}", MAX_FALLBACK), blocks)
+def alert(key: str, handoff: Handoff, packet: Packet, permalink: str = "", asker: str = "") -> Message:
+    """Return what staff must know of a customer who waits for a person; `asker` is their id where they asked in private."""
+    named = f"<@{asker}>" if _USER.fullmatch(asker) else ""
+    ink = Ink(bold=lambda text: f"*{text}*", fit=lambda text, limit: fit(clean(text), limit), quote=quotation)
+    shown = card(handoff, packet, ink, _to_message(permalink), named)
+    blocks = [section(paragraph) for paragraph in shown.paragraphs]
+    if shown.choices:
+        blocks.append(actions([button(one.act, one.label, handoff.handoff_id, style=one.style) for one in shown.choices]))
+    blocks[-1] |= {"block_id": (KEY_PREFIX + key)[:255]}
+    return Message(fit(f"{shown.headline}: {clean(packet.question)}", MAX_FALLBACK), blocks)
+
+
+def headed(headline: str, permalink: str = "") -> str:
+    """Return a headline with the way to the message it is about."""
+    return " · ".join(filter(None, (f"*{headline}*", _to_message(permalink))))
+
+
+def in_thread(delivery: Delivery, opening: str = "") -> Message:
+    """Return what is told in the thread of a hand-off; `opening` is finished mrkdwn."""
+    return _message(delivery, (), (), [section(opening)] if opening else ())
 
 
 def _message(
@@ -82,4 +96,4 @@ def _buttons(delivery: Delivery, *choices: replies.Choice) -> list[Block]:
 
 
 def _to_message(permalink: str) -> str:
-    return f" · {link(permalink, replies.SEE_MESSAGE)}" if is_live(permalink) else ""
+    return link(permalink, replies.SEE_MESSAGE) if is_live(permalink) else ""

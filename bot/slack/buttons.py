@@ -8,14 +8,15 @@ from functools import partial
 from bot.desk import Desk as AnyDesk
 from bot.replies import SILENCED
 from bot.slack import blocks, views
-from bot.slack.adapter import PLATFORM
 from bot.slack.client import QUIET
+from bot.slack.events import PLATFORM
 from bot.slack.interactions import Pressed, Who
 from bot.slack.kit import actions, button, quotation, section
 from bot.slack.people import People
 from bot.slack.workspaces import Workspace
 from core.domain import InboundMessage, utc_now
 from core.errors import DeliveryError
+from core.handoff import Handoff, Helper
 from core.ports import Delivery
 from core.review import TurnRecord
 from core.staff.actions import NOT_YOURS, SHARED_BEFORE, Act, By, NotAllowedError
@@ -27,6 +28,10 @@ _LATE = "That took too long for Slack to open a window. Please press again."
 
 class Desk(AnyDesk[People]):
     """What buttons, commands and windows of Slack work with."""
+
+    async def helper(self, workspace: Workspace, by: By) -> Helper:
+        """Return a member of staff as colleagues know them."""
+        return Helper(by.actor, await self.people.name(workspace, by.user_id))
 
     async def tell(self, workspace: Workspace, pressed: Pressed, text: str) -> None:
         """Say something that only the one who pressed sees; best effort."""
@@ -62,12 +67,23 @@ class Buttons:
         act, by = Act(pressed.action_id), by_of(workspace, pressed.who, pressed.channel_id)
         staff = partial(self._desk.people.is_staff, workspace, pressed.who.user_id)
         try:
-            turn = await self._desk.actions.turn(by, act, pressed.value, staff)
-            said = await self._do(workspace, act, by, turn, pressed)
+            if act.is_about_handoff:
+                handoff = await self._desk.handoffs.at_button(by, act, pressed.value, staff)
+                said = await self._hand_over(workspace, act, by, handoff, pressed)
+            else:
+                turn = await self._desk.actions.turn(by, act, pressed.value, staff)
+                said = await self._do(workspace, act, by, turn, pressed)
         except NotAllowedError as error:
             said = str(error)
         if said:
             await self._desk.tell(workspace, pressed, said)
+
+    async def _hand_over(self, workspace: Workspace, act: Act, by: By, handoff: Handoff, pressed: Pressed) -> str:
+        """Do what a button of a hand-off says; return what to tell the one who pressed."""
+        if act is Act.ANSWER:
+            await self._desk.open(workspace, pressed, views.answer_modal(handoff.handoff_id))
+            return ""
+        return await self._desk.handoffs.press(act, handoff, await self._desk.helper(workspace, by))
 
     async def _do(self, workspace: Workspace, act: Act, by: By, turn: TurnRecord, pressed: Pressed) -> str:
         """Return what to tell the one who pressed, empty when they see it themselves."""

@@ -17,6 +17,7 @@ from core.presence import Heard
 from core.text import FILE, IMAGE, VOICE_CLIP
 
 PLATFORM = "slack"
+PRIVATE = "private-"  # begins the thread of a conversation that only one person sees
 REPLY_EVENT = "frontdesk_reply"  # of the metadata that carries the key of a delivery, beside the block
 
 Attachment: TypeAlias = Literal["voice", "image", "file"]

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bot.slack import views
-from bot.slack.adapter import PLATFORM, PRIVATE
 from bot.slack.buttons import order_key_of
 from bot.slack.client import QUIET
+from bot.slack.events import PLATFORM, PRIVATE
 from bot.slack.interactions import Pressed
 from bot.slack.kit import quotation
 from bot.slack.payload import Payload, part, word

@@ -11,9 +11,9 @@ from bot.slack.reading import readable
 CONFIRM = "confirm_order"
 ACTIONS = frozenset(
     f"{CONFIRM} feedback_good feedback_bad person sources share draft_send draft_edit draft_discard hand_back ask_example "
-    "privacy_export privacy_delete".split()
+    "privacy_export privacy_delete handoff_claim handoff_answer handoff_return handoff_solve".split()
 )
-SUBMISSIONS = frozenset({forms.FEEDBACK, forms.CORRECT, forms.TEACH, forms.EDIT_DRAFT})
+SUBMISSIONS = frozenset({forms.FEEDBACK, forms.CORRECT, forms.TEACH, forms.EDIT_DRAFT, forms.ANSWER})
 SHORTCUTS = frozenset({"correct_answer", "teach_frontdesk"})
 
 
@@ -62,6 +62,7 @@ class Submitted:
     callback_id: str
     metadata: str
     values: dict[str, str] = field(hash=False)
+    view_id: str = ""  # the same when Slack sends it twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ def submitted(payload: Payload) -> Submitted | None:
         callback_id=word(view, "callback_id"),
         metadata=word(view, "private_metadata"),
         values=_values(view),
+        view_id=word(view, "id"),
     )
 
 

@@ -62,6 +62,15 @@ class People:
         """Tell whether somebody belongs to staff. Raises `DeliveryError` while Slack does not say."""
         return self._has_staff() and is_staff(await self._person(workspace, user_id), self._at_home(workspace)).allowed
 
+    async def name(self, workspace: Workspace, user_id: str) -> str:
+        """Return how somebody calls themselves, empty while Slack does not say."""
+        try:
+            user = await self._told(workspace, "users.info", "user", user_id) or {}
+        except DeliveryError as error:
+            logger.info("the name of %s is not known: %s", user_id, error)
+            return ""
+        return str((user.get("profile") or {}).get("display_name") or user.get("real_name") or user.get("name") or "")
+
     def _has_staff(self) -> bool:
         rule = self._rule
         return bool(rule.staff_ids or rule.staff_groups or rule.admin_ids or rule.admin_groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from bot.dispatch import APOLOGY, Dispatch, NotAcceptedError
@@ -12,6 +13,7 @@ from bot.slack.events import PLATFORM, Incoming, Receipt, translate
 from bot.slack.payload import Payload, is_true, part, parts, word
 from bot.slack.people import People
 from bot.slack.workspaces import Workspace, Workspaces
+from bot.staff_threads import Author
 from core.domain import Address, Deleted, Edited, InboundMessage
 from core.errors import DeliveryError
 from core.ports import Outbox
@@ -73,13 +75,16 @@ class Receiver:
         return await self._workspaces.workspace(owner_of(body))
 
     async def _hear(self, workspace: Workspace, heard: Heard) -> Taken | None:
+        user_id = heard.message.actor.actor_id
+
         async def is_staff() -> bool:
             try:
-                return await self._people.knows_staff(workspace, heard.message.actor.actor_id)
+                return await self._people.knows_staff(workspace, user_id)
             except DeliveryError as error:  # guessed wrong, the bot would talk into what staff say
                 raise NotAcceptedError(APOLOGY) from error
 
-        return Taken(heard.message, workspace) if await self._door.hear(heard, is_staff) else None
+        author = Author(is_staff, partial(self._people.name, workspace, user_id))
+        return Taken(heard.message, workspace) if await self._door.hear(heard, author) else None
 
 
 def owner_of(body: Payload) -> str:

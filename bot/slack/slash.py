@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from bot.replies import ERASED
-from bot.slack.adapter import PLATFORM, PRIVATE, route_of
+from bot.slack.adapter import route_of
 from bot.slack.buttons import Desk
+from bot.slack.events import PLATFORM, PRIVATE
 from bot.slack.interactions import CONFIRM, Command, Pressed, Who
 from bot.slack.kit import Block, actions, button, section
 from bot.slack.mrkdwn import escape

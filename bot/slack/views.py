@@ -73,6 +73,11 @@ def edit_draft_modal(turn_id: str, text: str) -> View:
     return _window(forms.edited_draft(text), turn_id)
 
 
+def answer_modal(handoff_id: str) -> View:
+    """Return the form in which staff answer a customer; field `text`."""
+    return _window(forms.answer(), handoff_id)
+
+
 def home(examples: Sequence[str], asked: Sequence[Asked], kept_days: int, name: str = "Frontdesk") -> View:
     """Return the App Home of one user: what the bot is, what may be asked, what they asked, and what is kept of it."""
     about = f"{replies.ABOUT} Write to me here under *Messages*, or mention me in a channel."

@@ -7,14 +7,15 @@ from typing import Any
 
 from bot import forms
 from bot.slack import views
-from bot.slack.adapter import PLATFORM
 from bot.slack.buttons import Desk, by_of
+from bot.slack.events import PLATFORM
 from bot.slack.interactions import Shortcut, Submitted
 from bot.slack.payload import parts, word
 from bot.slack.reading import readable
 from bot.slack.workspaces import Workspace
 from core.domain import Address
 from core.errors import DeliveryError
+from core.handoff import word_key
 from core.staff.actions import TOO_LATE, Act, NotAllowedError
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ class Windows:
             case forms.FEEDBACK:
                 await self._complain(workspace, sent)
                 return None
+            case forms.ANSWER:
+                return await self._answer(workspace, sent)
             case forms.EDIT_DRAFT:
                 return await self._send_draft(workspace, sent)
             case _:
@@ -76,6 +79,19 @@ class Windows:
             return _wrong("text", str(error))
         done = await self._desk.actions.send_draft(by, turn, sent.values.get("text", ""))
         return None if done else _wrong("text", TOO_LATE)
+
+    async def _answer(self, workspace: Workspace, sent: Submitted) -> dict[str, Any] | None:
+        """Send what a member of staff wrote to a customer; a window has no channel, so who they are is what counts."""
+        by = by_of(workspace, sent.who)
+        try:
+            handoff = await self._desk.handoffs.in_window(
+                by, sent.metadata, lambda: self._desk.people.is_staff(workspace, sent.who.user_id)
+            )
+        except NotAllowedError as error:
+            return _wrong("text", str(error))
+        helper, key = await self._desk.helper(workspace, by), word_key(PLATFORM, "window", sent.view_id)
+        problem = await self._desk.handoffs.write(handoff, helper, sent.values.get("text", ""), key)
+        return _wrong("text", problem) if problem else None
 
     async def _propose(self, workspace: Workspace, sent: Submitted) -> dict[str, Any] | None:
         verdict = await self._desk.people.is_staff(workspace, sent.who.user_id)

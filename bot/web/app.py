@@ -26,11 +26,18 @@ from bot.reply_document import reply_document
 from bot.web.protection import BodyLimit, SameOrigin, SecurityHeaders, refusal
 from core.domain import Actor, Address, InboundMessage, Passage, Reply
 from core.ports import ConversationLog
+from core.updates import Update
 
 _STATIC = Path(__file__).parent / "static"
 _CONVERSATION_ID = re.compile(r"[\w-]{32}")
 _SUGGESTIONS = 4
+_MAX_NUMBER = 2**63 - 1
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def _no_updates(address: Address, number: int) -> tuple[Update, ...]:
+    """Nobody says anything besides answers."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class Surroundings:
     passage: Callable[[str], Awaitable[Passage | None]]
     suggestions: Callable[[int], Awaitable[tuple[str, ...]]]
     model: Callable[[], str]
+    updates: Callable[[Address, int], Awaitable[tuple[Update, ...]]] = _no_updates
 
 
 class _ChatRequest(BaseModel):
@@ -102,6 +110,13 @@ def _add_page(app: FastAPI, surroundings: Surroundings) -> None:
         if found is None:
             raise HTTPException(404, "This source is no longer part of the help articles.")
         return {"title": found.title, "text": found.text, "url": found.url}
+
+    @app.get("/api/updates")
+    async def updates(conversation_id: str, after: int = 0) -> dict[str, Any]:
+        if not _CONVERSATION_ID.fullmatch(conversation_id):
+            raise HTTPException(404, "There is no such conversation.")
+        found = await surroundings.updates(Address("web", "local", "chat", conversation_id), min(max(after, 0), _MAX_NUMBER))
+        return {"updates": [one._asdict() for one in found]}
 
     @app.post("/api/chat", response_class=EventSourceResponse)
     async def chat(asked: _ChatRequest) -> AsyncIterator[ServerSentEvent]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from core.domain import Decision, Exchange, InboundMessage, Owner, Reason, Reply, notice
 from core.ports import ConversationLog, Dialogue
@@ -25,15 +26,20 @@ class Reception:
     other and it is told once.
     """
 
-    def __init__(self, dialogue: Dialogue, log: ConversationLog, budget: Budget) -> None:
+    def __init__(self, dialogue: Dialogue, log: ConversationLog, budget: Budget, away: Callable[[], str] = str) -> None:
+        """`away` says when people are back, to be told with a hand-over; empty while they are there."""
         self._dialogue = dialogue
         self._log = log
         self._budget = budget
+        self._away = away
 
     async def reply(
         self, message: InboundMessage, history: tuple[Exchange, ...] = (), preview: Callable[[str], Awaitable[None]] = _no_preview
     ) -> Reply:
         """See `Responder.reply`."""
+        return self._with_hours(await self._reply(message, history, preview))
+
+    async def _reply(self, message: InboundMessage, history: tuple[Exchange, ...], preview: Callable[[str], Awaitable[None]]) -> Reply:
         if await self._log.owner(message.address) is Owner.STAFF:
             return notice(Decision.SILENT, Reason.WITH_PERSON)
         if not message.for_bot:  # people among themselves have no limits, and nobody butts in with a notice
@@ -55,7 +61,12 @@ class Reception:
 
     def apology(self) -> Reply:
         """See `Responder.apology`."""
-        return self._dialogue.apology()
+        return self._with_hours(self._dialogue.apology())
+
+    def _with_hours(self, reply: Reply) -> Reply:
+        """Tell whoever is handed over when somebody comes."""
+        away = self._away() if reply.decision is Decision.HANDOFF else ""
+        return replace(reply, text=f"{reply.text} {away}") if away else reply
 
     async def _once(self, message: InboundMessage, reply: Reply) -> Reply:
         """Say how to ask only once to somebody who keeps sending what says nothing."""

@@ -14,6 +14,8 @@ from core.serving import tensors
 # What a model needs besides its weights: caches of sixteen conversations and the work of a prompt (SmolLM2-135M took 0.4 GB of both).
 SPARE_BYTES = 512 << 20
 _CGROUP = Path("/sys/fs/cgroup")
+_M_ARENA_MAX = -8  # malloc.h
+_ARENAS = 2
 
 
 def require(folder: Path, device: str, bytes_each: int, free: int | None = None) -> None:
@@ -66,3 +68,13 @@ def give_back() -> None:
     gc.collect()
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def share_arenas() -> None:
+    """Let all threads allocate from two arenas; for the start of a process, what exists already stays.
+
+    glibc gives threads up to eight arenas a core, each with gaps of its own, and every reload begins a thread. 60 reloads of
+    SmolLM2-135M took memory from 898 to 911 MiB with two, from 953 to 995 without.
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, _ARENAS)

@@ -80,19 +80,6 @@ class RemoteGenerator:
         found = await asyncio.gather(*(self._problem(server) for server in servers))
         return {server.url: problem for server, problem in zip(servers, found, strict=True)}
 
-    async def ensure_adapter(self, name: str, path: str) -> None:
-        """Load a LoRA adapter at every endpoint that does not list `name`. Raises `ModelError` when none has it in the end."""
-        problems = []
-        for endpoint in self._pool.endpoints:
-            try:
-                if name not in await endpoint.server.models():
-                    await endpoint.server.load_adapter(name, path)
-            except ServerError as error:
-                logger.warning("%s", error)
-                problems.append(str(error))
-        if len(problems) == len(self._pool.endpoints):
-            raise ModelError("; ".join(problems))
-
     async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
         """See `Generator.stream`. Raises `ModelError` when no endpoint begins, or when one breaks off."""
         chat = messages(prompt)

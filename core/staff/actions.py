@@ -45,11 +45,20 @@ class Act(StrEnum):
     DISCARD = "draft_discard"
     HAND_BACK = "hand_back"
     SOLVED = "solved"
+    CLAIM = "handoff_claim"
+    ANSWER = "handoff_answer"
+    RETURN = "handoff_return"
+    SOLVE = "handoff_solve"
 
     @property
     def is_for_staff(self) -> bool:
         """Whether only staff may; such buttons stand in the staff's channel, not in the conversation."""
-        return self in (Act.SEND, Act.EDIT, Act.DISCARD, Act.HAND_BACK)
+        return self in (Act.SEND, Act.EDIT, Act.DISCARD, Act.HAND_BACK) or self.is_about_handoff
+
+    @property
+    def is_about_handoff(self) -> bool:
+        """Whether it belongs to a hand-off, not to a turn."""
+        return self in (Act.CLAIM, Act.ANSWER, Act.RETURN, Act.SOLVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,10 @@ class By:
         return f"{self.platform}:{self.workspace_id}:{self.user_id}"
 
 
+async def _nothing(turn_id: str) -> None:
+    """Leave it at that."""
+
+
 class Actions:
     """Does what people press and send; what changes something is audited, what is refused too."""
 
@@ -79,8 +92,9 @@ class Actions:
         log: ConversationLog,
         audit: AuditLog,
         corrections: Corrections,
+        unhappy: Callable[[str], Awaitable[object]] = _nothing,
     ) -> None:
-        """`accept` takes a message as if it had been written."""
+        """`accept` takes a message as if it had been written; `unhappy` is told the turn that somebody finds unhelpful."""
         self._accept = accept
         self._turns = turns
         self._feedback = feedback
@@ -88,6 +102,7 @@ class Actions:
         self._log = log
         self._audit = audit
         self._corrections = corrections
+        self._unhappy = unhappy
 
     async def turn(self, by: By, act: Act, turn_id: str, staff: Callable[[], Awaitable[Verdict]]) -> TurnRecord:
         """Return the turn that a button belongs to. Raises `NotAllowedError`; `staff` is asked only where only staff may."""
@@ -129,6 +144,8 @@ class Actions:
         known = FeedbackReason(reason) if reason in tuple(FeedbackReason) else None
         kept = comment if turn.question else ""  # the text of this turn has been erased, and nothing would look here for more
         await self._feedback.give(Feedback(turn.turn_id, by.user_id, helpful, known, kept))
+        if not helpful:
+            await self._unhappy(turn.turn_id)
 
     async def ask_for_person(self, by: By, turn: TurnRecord, order_key: str) -> None:
         """Say it in the conversation, as if it had been written: logged, answered once, in order, and staff are told."""

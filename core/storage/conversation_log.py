@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import Select, select
 
 from core.domain import Address, Exchange, InboundMessage, Owner, Reply
 from core.ports import Turn
 from core.storage.database import Database
+from core.storage.handoff_rows import give_back, take
 from core.storage.tables import conversations, turns
-from core.storage.turn_rows import add_turn, at, conversation_at, give_to_staff, reply_of
+from core.storage.turn_rows import add_turn, at, conversation_at, reply_of
 
 
 class SqlConversationLog:
@@ -54,14 +55,9 @@ class SqlConversationLog:
         async with self._database.write() as connection:
             conversation_id = await conversation_at(self._database, connection, address)
             if owner is Owner.STAFF:
-                await give_to_staff(connection, conversation_id, await self._database.now(connection))
+                await take(self._database, connection, conversation_id, "")
             else:
-                values = {"owner": owner.value, "handoff_at": None}
-                await connection.execute(update(conversations).where(_is(conversation_id)).values(**values))
-
-
-def _is(conversation_id: str) -> ColumnElement[bool]:
-    return conversations.c.conversation_id == conversation_id
+                await give_back(self._database, connection, conversation_id, "")
 
 
 def _of(address: Address, *columns: Any) -> Select[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +47,7 @@ class Database:
         # SQLite has one writer at a time and its waiting is not fair: within a process writers queue here instead.
         self._turnstile = asyncio.Semaphore(1 if self.is_sqlite else _POSTGRESQL_WRITERS)
         self._is_closed = False
+        self._leaving: set[asyncio.Task[None]] = set()  # gives connections back; nobody who is cancelled stops it
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -93,6 +94,8 @@ class Database:
     async def close(self) -> None:
         """Close every connection; those in use are closed when they are given back."""
         self._is_closed = True
+        while self._leaving:
+            await asyncio.wait(self._leaving)
         await self.engine.dispose()
 
     @asynccontextmanager
@@ -102,7 +105,13 @@ class Database:
             try:
                 yield connection
             finally:
-                await asyncio.shield(self._give_back(connection))  # whoever is cancelled here must not leave it open
+                await asyncio.shield(self._leave(self._give_back(connection)))
+
+    def _leave(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        return task
 
     async def _give_back(self, connection: AsyncConnection) -> None:
         if self._is_closed:  # its pool is gone, and nobody else would close it
@@ -110,14 +119,17 @@ class Database:
         await connection.close()
 
     async def _connect(self) -> AsyncConnection:
-        """Connect; whoever is cancelled meanwhile waits for it, because nobody else would close a connection that is half made."""
+        """Connect; what whoever is cancelled meanwhile does not take is closed, because nobody else would do it."""
         connecting = asyncio.ensure_future(self._open())
         try:
             return await asyncio.shield(connecting)
         except asyncio.CancelledError:
-            with suppress(Exception):
-                await self._give_back(await connecting)
+            self._leave(self._give_back_made(connecting))
             raise
+
+    async def _give_back_made(self, connecting: asyncio.Future[AsyncConnection]) -> None:
+        with suppress(Exception):
+            await self._give_back(await connecting)
 
     async def _open(self) -> AsyncConnection:
         # Only here do these mean the database: inside a transaction they are the caller's own, such as a file that cannot be read.

@@ -7,8 +7,9 @@ write in one conversation, and a late message cannot overtake a running turn. Ti
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, func, select, text, update
@@ -16,13 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Action, Address, Decision, Deleted, Edited, InboundMessage, Reason, Reply, notice
 from core.errors import LeaseLostError
+from core.handoff import ELSEWHERE, why_of
+from core.mood import mood_of
 from core.ports import Backlog, Claim
 from core.storage.correction_rows import blank_questions
 from core.storage.database import Database
+from core.storage.handoff_revisions import amend_anyway, erase_anyway
+from core.storage.handoff_rows import Opening, Place, open_handoff, open_one, queue, relay, take
 from core.storage.message_rows import kept, message_of, row_of
 from core.storage.staff_tables import corrections
 from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
-from core.storage.turn_rows import add_turn, conversation_at, give_to_staff, reply_of
+from core.storage.turn_rows import add_turn, conversation_at, reply_of
 
 _WAITING = among(inbox.c.state, "new", "claimed")
 _UNDELIVERED = among(outbox.c.state, "pending", "sending", "uncertain")
@@ -33,10 +38,10 @@ MAX_TOGETHER = 20  # messages of one turn; a flood beyond it becomes the next tu
 class SqlInbox:
     """`Inbox` on a `Database`."""
 
-    def __init__(self, database: Database, alerts: Collection[str] = ()) -> None:
-        """`alerts`: platforms on which staff are told when a customer waits for a person."""
+    def __init__(self, database: Database, staff: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`staff`: by the platform of a customer who waits for a person, that on which staff get a thread about it."""
         self._database = database
-        self._alerts = alerts
+        self._staff = staff
 
     async def accept(self, message: InboundMessage, settle: float = 0.0) -> bool:
         """See `Inbox.accept`."""
@@ -48,7 +53,7 @@ class SqlInbox:
             if (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 0:
                 return False
             if message.by_staff:
-                await give_to_staff(connection, conversation_id, now)
+                await take(self._database, connection, conversation_id, _by(message))
             await _wake(connection, conversation_id, now + timedelta(seconds=settle))
         return True
 
@@ -57,7 +62,7 @@ class SqlInbox:
         async with self._database.write() as connection:
             row = await self._locked(connection, edited.address, edited.message_id)
             if row is None or row["state"] not in ("new", "claimed"):
-                return False
+                return await amend_anyway(self._database, connection, edited, row)
             words, digest = kept(edited.text)
             await _set(connection, [row["inbox_id"]], state="new", attempts=0, text=words, text_sha256=digest)
             await self._fence_out(connection, row)
@@ -67,6 +72,8 @@ class SqlInbox:
         """See `Inbox.erase`."""
         async with self._database.write() as connection:
             row = await self._locked(connection, deleted.address, deleted.message_id)
+            if row is None or row["turn_id"]:
+                await erase_anyway(self._database, connection, deleted, row)
             if row is None:
                 return False
             waits = row["state"] in ("new", "claimed")
@@ -166,15 +173,26 @@ class SqlInbox:
         return turn_id
 
     async def _send(self, connection: AsyncConnection, claim: Claim, turn_id: str, reply: Reply, now: datetime) -> None:
-        """Queue what is to be delivered; staff are told once that somebody waits, until they give the conversation back."""
-        if reply.decision is Decision.SILENT:
-            return
-        action = Action.DRAFT if claim.message.draft else Action.REPLY
-        await connection.execute(outbox.insert().values(**_parcel(claim, turn_id, now, action)))
-        if reply.decision is Decision.HANDOFF and action is Action.REPLY and claim.messages[-1].address.platform in self._alerts:
-            first = (conversations.c.conversation_id == claim.conversation_id, conversations.c.handoff_at.is_(None))
-            if (await connection.execute(update(conversations).where(*first).values(handoff_at=now))).rowcount:
-                await connection.execute(outbox.insert().values(**_parcel(claim, turn_id, now, Action.ALERT)))
+        """Queue what is to be delivered: the reply, and for staff what the customer wrote while they wait for a person."""
+        is_draft = claim.message.draft
+        if reply.decision is not Decision.SILENT:
+            await connection.execute(outbox.insert().values(**_parcel(claim, turn_id, now, Action.DRAFT if is_draft else Action.REPLY)))
+        handoff = await open_one(connection, claim.conversation_id)
+        if reply.decision is Decision.HANDOFF and not is_draft:
+            opened = await self._hand_over(connection, claim, turn_id, reply)
+            handoff = opened if opened["turn_id"] != turn_id else None  # what it was opened for stands in its packet
+        if handoff is not None and claim.message.for_bot:
+            await relay(self._database, connection, handoff, turn_id)
+
+    async def _hand_over(self, connection: AsyncConnection, claim: Claim, turn_id: str, reply: Reply) -> RowMapping:
+        message = claim.message
+        customer = (message.address.platform, message.address.workspace_id, message.actor.actor_id)
+        opening = Opening(claim.conversation_id, turn_id, customer, why_of(reply.reason, mood_of([message.text])))
+        handoff = await open_handoff(self._database, connection, opening, self._staff.get(message.address.platform))
+        if handoff["conversation_id"] != claim.conversation_id:  # one customer waits in one conversation only
+            here = Place(claim.conversation_id, message.address.platform)
+            await queue(self._database, connection, here, Action.NOTICE, f"else-{turn_id}", words=ELSEWHERE)
+        return handoff
 
     async def _locked(self, connection: AsyncConnection, address: Address, message_id: str) -> RowMapping | None:
         """Return the row of a message under the lock of its conversation. Of one that was never stored none is made: people edit much."""
@@ -191,6 +209,11 @@ class SqlInbox:
             beside = (inbox.c.conversation_id == row["conversation_id"], inbox.c.state == "claimed")
             await connection.execute(update(inbox).where(*beside).values(state="new", attempts=inbox.c.attempts - 1))
         await _free(connection, row["conversation_id"], await self._database.now(connection), keep_lease=True)
+
+
+def _by(message: InboundMessage) -> str:
+    """How the audit log names who wrote a message."""
+    return f"{message.address.platform}:{message.address.workspace_id}:{message.actor.actor_id}"
 
 
 def _is(address: Address, message_id: str) -> tuple[Any, ...]:
@@ -276,6 +299,5 @@ async def _drop_notices(connection: AsyncConnection, conversation_id: str) -> No
 
 
 def _parcel(claim: Claim, turn_id: str, now: datetime, action: Action) -> dict[str, Any]:
-    part = 1 if action is Action.ALERT else 0
-    keys = {"turn_id": turn_id, "part": part, "key": f"{turn_id}-{part}", "conversation_id": claim.conversation_id, "action": action.value}
+    keys = {"turn_id": turn_id, "part": 0, "key": f"{turn_id}-0", "conversation_id": claim.conversation_id, "action": action.value}
     return keys | {"platform": claim.messages[-1].address.platform, "state": "pending", "attempts": 0, "due_at": now}

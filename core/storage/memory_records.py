@@ -124,6 +124,7 @@ class MemoryPrivacyDesk:
             "messages": [{"text": one.question, "received_at": one.asked_at.isoformat()} for one in turns],
             "turns": [{"turn_id": one.turn_id, "question": one.question, "text": one.reply.text} for one in turns],
             "feedback": [{"turn_id": one.turn_id, "helpful": one.helpful, "comment": one.comment} for one in given],
+            "by_people": [],
         }
 
     async def erase(self, platform: str, workspace_id: str, actor_id: str) -> ErasureReport:

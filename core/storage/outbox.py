@@ -15,12 +15,15 @@ from core.domain import Action, Address, Decision, Owner, Reason, Reply, notice
 from core.errors import LeaseLostError
 from core.ports import Delivery
 from core.storage.database import Database
+from core.storage.handoff_rows import into_thread, queue
+from core.storage.handoff_tables import handoff_words, handoffs
 from core.storage.staff_tables import previews
 from core.storage.tables import IS_NOTICE, UNDELIVERED, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import reply_of
 
 _LATE = "late-"  # begins the key of a notice that an answer takes longer
 _AT_ONCE = 200  # notices of one look; after an outage the next look, seconds later, goes on
+_LOST = "The customer did not get your last message: their platform does not take it."
 _PLACE = tuple(conversations.c[name] for name in ("workspace_id", "channel_id", "thread_id"))
 
 
@@ -45,11 +48,13 @@ class SqlOutbox:
             await connection.execute(update(outbox).where(outbox.c.outbox_id == row["outbox_id"]).values(**leased))
             place = select(*_PLACE).where(conversations.c.conversation_id == row["conversation_id"])
             address = Address(row["platform"], *(await connection.execute(place)).one())
-            reply, asked_at = await _content(connection, row)
+            said = await _revised(connection, row) if row["action"] == Action.REVISION.value else row
+            reply, asked_at = await _content(connection, said)
         # Found in `sending`, its courier died or lost its lease: nobody knows whether the platform got it.
         uncertain = row["state"] != "pending"
-        attempts, action = row["attempts"] + 1, Action(row["action"])
-        return Delivery(row["outbox_id"], lease, address, row["turn_id"] or "", reply, row["key"], attempts, uncertain, asked_at, action)
+        revises = (said["reference"] or "") if said is not row else None
+        named = (row["outbox_id"], lease, address, said["turn_id"] or "", reply, row["key"])
+        return Delivery(*named, row["attempts"] + 1, uncertain, asked_at, Action(said["action"]), revises)
 
     async def sent(self, delivery: Delivery, reference: str) -> None:
         """See `Outbox.sent`."""
@@ -72,6 +77,8 @@ class SqlOutbox:
     async def bury(self, delivery: Delivery, error: str) -> None:
         """See `Outbox.bury`."""
         await self._close(delivery, state="dead", last_error=error)
+        if delivery.action is Action.PERSON:
+            await self._tell_author(delivery)
 
     async def retry(self, delivery: Delivery, error: str, delay: float, *, uncertain: bool) -> None:
         """See `Outbox.retry`."""
@@ -93,6 +100,15 @@ class SqlOutbox:
             now = await self._database.now(connection)
             told = [await self._tell(connection, row, text, now) for row in (await connection.execute(_oldest_of(late, before))).all()]
         return sum(told)
+
+    async def _tell_author(self, delivery: Delivery) -> None:
+        """Tell staff that the customer did not get what one of them wrote."""
+        theirs = select(handoffs).join(handoff_words, handoff_words.c.handoff_id == handoffs.c.handoff_id)
+        key = delivery.key if delivery.revises is None else ""
+        async with self._database.write() as connection:
+            handoff = (await connection.execute(theirs.where(handoff_words.c.key == key))).mappings().first()
+            if handoff is not None and handoff["staff_conversation_id"]:
+                await queue(self._database, connection, into_thread(handoff), Action.NOTE, f"lost-{key[:35]}", words=_LOST)
 
     async def _tell(self, connection: AsyncConnection, row: Any, text: str, now: datetime) -> int:
         keys = {"conversation_id": row.conversation_id, "platform": row.platform, "part": 0, "key": f"{_LATE}{row.inbox_id}"}
@@ -125,14 +141,24 @@ class SqlOutbox:
                 await _end_preview(connection, outbox.c.outbox_id == delivery.delivery_id)
 
 
+async def _revised(connection: AsyncConnection, row: RowMapping) -> RowMapping:
+    """Return the row that a revision is about; it never goes away, only its text does."""
+    return (await connection.execute(select(outbox).where(outbox.c.key == row["text"]))).mappings().one()
+
+
 async def _content(connection: AsyncConnection, row: RowMapping) -> tuple[Reply, datetime]:
     """What to deliver, and since when it is waited for."""
     if row["turn_id"] is None:
-        reason = Reason.DELAYED if row["key"].startswith(_LATE) else Reason.NOTICE
-        return notice(Decision.CLARIFY, reason, row["text"]), row["due_at"]
+        return notice(Decision.CLARIFY, _reason(row), row["text"] or ""), row["due_at"]
     turn = (await connection.execute(select(turns).where(turns.c.turn_id == row["turn_id"]))).mappings().one()
     reply = reply_of(turn)
     return replace(reply, text=row["text"]) if row["text"] else reply, turn["asked_at"]
+
+
+def _reason(row: RowMapping) -> Reason:
+    if row["action"] == Action.PERSON.value:
+        return Reason.BY_PERSON
+    return Reason.DELAYED if row["key"].startswith(_LATE) else Reason.NOTICE
 
 
 def _waits_untold(before: datetime) -> tuple[ColumnElement[bool], ...]:

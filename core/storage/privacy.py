@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, null, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.domain import Action
 from core.privacy import ErasureReport, tombstone, user_document
 from core.storage.correction_rows import blank_questions
 from core.storage.database import Database
+from core.storage.handoff_tables import handoff_words, handoffs
 from core.storage.staff_tables import corrections, feedback
-from core.storage.tables import MESSAGE_KEPT, TURN_KEPT, among, conversations, inbox, outbox, turns
+from core.storage.tables import IS_NOTICE, MESSAGE_KEPT, TURN_KEPT, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import fence_out
 
 _WAITING = among(inbox.c.state, "new", "claimed")
@@ -29,7 +31,7 @@ class SqlPrivacyDesk:
     async def export(self, platform: str, workspace_id: str, actor_id: str) -> dict[str, Any]:
         """See `PrivacyDesk.export`."""
         one = _Person(platform, workspace_id, actor_id)
-        parts = {"messages": one.messages(), "turns": one.turns(), "feedback": one.feedback()}
+        parts = {"messages": one.messages(), "turns": one.turns(), "feedback": one.feedback(), "by_people": one.words()}
         async with self._database.read() as connection:
             lists = {name: await _documents(connection, query) for name, query in parts.items()}
         return {"user": user_document(platform, workspace_id, actor_id), **lists}
@@ -48,6 +50,7 @@ class SqlPrivacyDesk:
             # Last those by which the others are found.
             answered = await _change(connection, turns, turns.c.turn_id.in_(one.turn_ids()), actor_id=nobody, **_TURN)
             wrote = await _change(connection, inbox, one.wrote(), actor_id=nobody, **_MESSAGE)
+            await _change(connection, handoffs, one.waited(), customer_id=nobody)
         return ErasureReport(wrote, cancelled, answered, given, corrected, dropped)
 
     async def forget_before(self, moment: datetime, limit: int) -> int:
@@ -63,6 +66,7 @@ class SqlPrivacyDesk:
             await _change(connection, feedback, feedback.c.turn_id.in_(turn_ids), comment="")
             await _change(connection, turns, turns.c.turn_id.in_(turn_ids), **_TURN)
             await _change(connection, inbox, inbox.c.inbox_id.in_(inbox_ids), **_MESSAGE)
+            await _change(connection, outbox, outbox.c.outbox_id.in_(_words_before(moment, limit)), text="", last_error=null())
         return max(len(turn_ids), len(inbox_ids))
 
     async def _cancel(self, connection: AsyncConnection, one: _Person) -> int:
@@ -97,6 +101,10 @@ class _Person:
         platform, workspace = self._in(inbox)
         return platform & workspace & (inbox.c.actor_id == self._actor_id)
 
+    def waited(self) -> ColumnElement[bool]:
+        platform, workspace = self._in(handoffs)
+        return platform & workspace & (handoffs.c.customer_id == self._actor_id)
+
     def gave(self) -> ColumnElement[bool]:
         here = select(turns.c.turn_id).join(conversations).where(turns.c.turn_id == feedback.c.turn_id, *self._in(conversations))
         return (feedback.c.actor_id == self._actor_id) & here.exists()
@@ -130,9 +138,22 @@ class _Person:
         given = (feedback.c[name] for name in ("turn_id", "helpful", "reason", "comment", "given_at"))
         return select(*given).where(self.gave()).order_by(feedback.c.given_at)
 
+    def words(self) -> Select[Any]:
+        """What people of staff wrote to them."""
+        joined = select(outbox.c.text, handoff_words.c.said_at).join(outbox, outbox.c.key == handoff_words.c.key)
+        return joined.join(handoffs, handoffs.c.handoff_id == handoff_words.c.handoff_id).where(self.waited()).order_by("said_at")
+
     def _in(self, table: Table) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         platform, workspace = (table.c[name] == value for name, value in self._place.items())
         return platform, workspace
+
+
+def _words_before(moment: datetime, limit: int) -> Select[Any]:
+    """What people wrote in hand-offs, to customers and to one another; it belongs to no turn."""
+    here = (outbox.c.conversation_id == handoffs.c.conversation_id) | (outbox.c.conversation_id == handoffs.c.staff_conversation_id)
+    old = (text(f"outbox.{IS_NOTICE}"), outbox.c.sent_at < moment, outbox.c.text != "")
+    spoken = among(outbox.c.action, Action.PERSON.value, Action.NOTE.value)
+    return select(outbox.c.outbox_id).join(handoffs, here).where(*old, spoken, handoffs.c.opened_at < moment).limit(limit)
 
 
 async def _documents(connection: AsyncConnection, query: Select[Any]) -> list[dict[str, Any]]:

@@ -203,7 +203,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--platform", choices=list(OPEN), default="slack")
     parser.add_argument("--customers", type=int, default=50, help="answers at a time")
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=4, choices=range(1, 1001), metavar="N", help="at least one")
     parser.add_argument("--reloads", type=int, default=100, help="of the real model; 0: none")
     parser.add_argument("--model", default=weights.SMOLLM)
     asked = parser.parse_args()

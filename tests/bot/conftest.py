@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from bot.dispatch import Dispatch
-from bot.live import Line, LiveAdapter
+from bot.live import Line, LiveAdapter, Watch
 from bot.metrics import Metrics
 from bot.web.app import Surroundings, build
 from core.delivery.courier import Courier
@@ -28,6 +28,7 @@ from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.inbox import SqlInbox
 from core.storage.outbox import SqlOutbox
+from core.storage.updates import SqlUpdates
 
 
 @dataclass
@@ -98,7 +99,8 @@ async def serve(
             await stack.enter_async_context(_in_background(worker.run()))
             await stack.enter_async_context(_in_background(Courier(SqlOutbox(database), {"web": adapter}, finished).run()))
             line = Line(Dispatch(inbox, accepted), inbox, adapter)
-            url = await stack.enter_async_context(_running(_app(line, knowledge, log, failing, metrics)))
+            watch = Watch(SqlUpdates(database), adapter, seconds=1.0)
+            url = await stack.enter_async_context(_running(_app(line, knowledge, log, failing, metrics, watch)))
             return Page(url, knowledge, log, failing, metrics, database)
 
         yield served
@@ -120,7 +122,7 @@ async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[Non
         await asyncio.wait([task])
 
 
-def _app(line: Line, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str], metrics: Metrics) -> FastAPI:
+def _app(line: Line, knowledge: FixedKnowledge, log: ConversationLog, failing: dict[str, str], metrics: Metrics, watch: Watch) -> FastAPI:
     async def passage(passage_id: str) -> Passage | None:
         return knowledge.entries[passage_id][0] if passage_id in knowledge.entries else None
 
@@ -130,7 +132,7 @@ def _app(line: Line, knowledge: FixedKnowledge, log: ConversationLog, failing: d
     async def health() -> dict[str, str]:
         return failing
 
-    return build(Surroundings(line, log, passage, suggestions, lambda: "canned"), health, metrics.exposition)
+    return build(Surroundings(line, log, passage, suggestions, lambda: "canned", watch.updates), health, metrics.exposition)
 
 
 class _running:  # noqa: N801  # reads as a word: `async with _running(...)`

@@ -51,6 +51,7 @@ class Writer:
     began: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[str] = field(default_factory=list)  # the questions it got
     prompts: list[Prompt] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)  # reasons of answers that mean another one here
 
     async def stream(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Generation, None]:
         self.asked.append(prompt.question)

@@ -6,7 +6,9 @@ import os
 
 from hypothesis import strategies as st
 
-from core.domain import Citation, Decision, Lineage, Reason, Reply
+from core.domain import Address, Citation, Decision, Exchange, Lineage, Reason, Reply, utc_now
+from core.handoff import Handoff, Packet, State, Tried, Why
+from core.mood import Mood, Tone
 
 PAY, EVIL = "https://example.com/pay", "https://evil.test/x?q=1"
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "500"))
@@ -42,3 +44,7 @@ def reply(text: str, decision: Decision = Decision.ANSWER, reason: Reason = Reas
 
 def cite(title: str = "Paying", url: str | None = PAY) -> Citation:
     return Citation("p1", title, url, 0.9)
+
+
+WAITING = Handoff("h1", Address("web", "local", "chat", "t1"), "ann", Why.ASKED, State.WAITING, utc_now())
+PACKET = Packet("How?", "So.", (Exchange("Before?", "That."),), (Tried("Paying", 0.43),), Mood(Tone.CALM))

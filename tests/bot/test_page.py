@@ -10,6 +10,10 @@ import pytest
 from playwright.async_api import Browser, async_playwright, expect
 from playwright.async_api import Page as Tab
 
+from core.handoff import Helper
+from core.members import EVERYWHERE
+from core.storage.handoff_book import SqlHandoffBook
+from core.storage.handoffs import SqlHandoffs
 from tests.bot.conftest import Page
 
 pytestmark = pytest.mark.slow
@@ -106,6 +110,24 @@ async def test_a_person_is_one_button_away(browser: Browser, page: Page) -> None
     await here.tab.get_by_role("button", name="Talk to a person").click()
     await here.answered()
     await expect(here.tab.locator(".message.handoff")).to_contain_text("person on our team")
+
+
+async def test_what_a_person_says_appears_by_itself_and_once(browser: Browser, page: Page) -> None:
+    here = await visit(browser, page)
+    await here.tab.get_by_role("button", name="Talk to a person").click()
+    await here.answered()
+    handoffs = SqlHandoffs(page.database)
+    (handoff,) = await SqlHandoffBook(page.database).page(EVERYWHERE, 10)
+    await handoffs.claim(handoff.handoff_id, Helper("console:bob", "Bob"), "A person is with you now.", "")
+    await handoffs.say(handoff.handoff_id, Helper("console:bob", "Bob"), "Hello, <b>how</b> can I help?", "word-1")
+    for _ in range(2):
+        await expect(here.tab.locator(".message.person .text")).to_have_text(["Hello, <b>how</b> can I help?"])
+        await expect(here.tab.locator(".message.person .who")).to_have_text("A person on our team")
+        await expect(here.tab.get_by_text("A person is with you now.")).to_have_count(1)
+        await here.tab.reload()
+    await handoffs.say(handoff.handoff_id, Helper("console:bob", "Bob"), "Still there?", "word-2")
+    await expect(here.tab.locator(".message.person .text")).to_have_count(2)
+    assert here.complaints == []
 
 
 async def test_a_message_that_cannot_be_stored_is_an_apology_with_a_way_to_try_again(browser: Browser, page: Page) -> None:

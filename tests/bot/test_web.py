@@ -242,3 +242,12 @@ async def test_thirty_two_customers_at_once_each_get_their_own_answer(client: ht
     found = await asyncio.gather(*(reply(client, "refund" if n % 2 else "invoice bill") for n in range(32)))
     assert [document["decision"] for document in found] == ["clarify", "direct"] * 16
     assert len({document["conversation_id"] for document in found}) == 32
+
+
+async def test_what_a_person_says_is_told_to_who_knows_the_conversation(page: Page) -> None:
+    async with httpx.AsyncClient(base_url=page.url) as client:
+        for conversation_id in ("", "x", "a" * 33, "../etc/passwd"):
+            assert (await client.get("/api/updates", params={"conversation_id": conversation_id})).status_code == 404
+        assert (await client.get("/api/updates", params={"conversation_id": "a" * 32, "after": "x"})).status_code == 422
+        unknown = await client.get("/api/updates", params={"conversation_id": "a" * 32, "after": str(2**70)})
+        assert unknown.json() == {"updates": []}

@@ -364,7 +364,7 @@ async def test_an_answer_is_marked_as_a_draft_and_what_was_overheard_stays_so(in
 
 
 async def test_staff_are_told_once_that_somebody_waits_until_they_give_the_conversation_back(database: Database, outbox: SqlOutbox) -> None:
-    inbox, log = SqlInbox(database, alerts={"test"}), SqlConversationLog(database)
+    inbox, log = SqlInbox(database, staff={"test": "test"}), SqlConversationLog(database)
     handoff = replace(REPLY, decision=Decision.HANDOFF)
 
     async def actions(number: int) -> list[Action]:
@@ -377,10 +377,10 @@ async def test_staff_are_told_once_that_somebody_waits_until_they_give_the_conve
         return seen
 
     assert await actions(1) == [Action.REPLY, Action.ALERT]
-    assert await actions(2) == [Action.REPLY]
+    assert await actions(2) == [Action.REPLY, Action.RELAY]
     await log.set_owner(HERE, Owner.STAFF)
     await log.set_owner(HERE, Owner.BOT)
-    assert await actions(3) == [Action.REPLY, Action.ALERT]
+    assert await actions(3) == [Action.ALERT, Action.ALERT, Action.REPLY, Action.ALERT]  # twice that of before: taken, given back
 
 
 async def test_what_somebody_writes_at_once_in_a_private_channel_is_one_question(inbox: SqlInbox) -> None:

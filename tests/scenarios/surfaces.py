@@ -177,7 +177,7 @@ class InSlack:
     async def hand_back(self) -> None:
         """See `Surface.hand_back`."""
         alert = self.desk.slack.by_bot(in_slack.STAFF_ROOM)[0]
-        await self.desk.slack.press(in_slack.BOB, in_slack.STAFF_ROOM, alert.ts, "hand_back")
+        await self.desk.slack.press(in_slack.BOB, in_slack.STAFF_ROOM, alert.ts, "handoff_return")
 
     async def correct(self, root: Root, fields: dict[str, str]) -> None:
         """See `Surface.correct`."""
@@ -279,7 +279,7 @@ class InDiscord:
 
     async def hand_back(self) -> None:
         """See `Surface.hand_back`."""
-        await self._press(discord_state.BOB, self.desk.discord.by_bot(in_discord.STAFF_ROOM)[0], "hand_back")
+        await self._press(discord_state.BOB, self.desk.discord.by_bot(in_discord.STAFF_ROOM)[0], "handoff_return")
 
     async def _press(self, user: int, message: discord_state.Message, act: str) -> tuple[Any, str]:
         """Press what a message offers; return what came of it, and the turn that the button is of."""

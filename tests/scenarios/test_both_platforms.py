@@ -46,7 +46,8 @@ async def chat(open_surface: Opened) -> Surface:
 
 async def rows(chat: Surface) -> list[tuple[str, str, str]]:
     """What was asked and what the bot made of it."""
-    return [(turn["question"], turn["decision"], turn["reason"]) for turn in await chat.desk.turns()]
+    means = chat.desk.writer.reasons
+    return [(turn["question"], turn["decision"], means.get(turn["reason"], turn["reason"])) for turn in await chat.desk.turns()]
 
 
 async def test_a_mention_is_answered_below_it_and_a_follow_up_needs_none(chat: Surface) -> None:

@@ -15,7 +15,7 @@ function restore() {
     const stored = JSON.parse(sessionStorage.getItem(STORE));
     if (Array.isArray(stored?.messages)) return stored;
   } catch { /* nothing usable is stored */ }
-  return { conversationId: null, messages: [] };
+  return { conversationId: null, messages: [], follows: false, seen: 0 };
 }
 
 function remember(message) {
@@ -156,6 +156,38 @@ async function receive(question, messageId, shown) {
   throw new Error("The connection broke before the answer was complete.");
 }
 
+// Once a person is asked for, what they say comes without a question: one call after the other waits for it.
+let followed = null;
+async function follow() {
+  const conversationId = state.conversationId;
+  if (!state.follows || !conversationId || followed === conversationId) return;
+  followed = conversationId;
+  while (state.conversationId === conversationId) {
+    try {
+      const after = state.seen ?? 0;
+      const response = await fetch(`/api/updates?conversation_id=${encodeURIComponent(conversationId)}&after=${after}`);
+      if (!response.ok) throw new Error(String(response.status));
+      const { updates } = await response.json();
+      if (state.conversationId !== conversationId) break;
+      for (const update of updates) {
+        state.seen = update.number;
+        showUpdate(update);
+        remember({ update });
+      }
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+    }
+  }
+  if (followed === conversationId) followed = null;
+}
+
+function showUpdate({ text, by_person }) {
+  const said = element("div", { className: "text", dir: "auto" });
+  draw(text, said);
+  const who = by_person ? "A person on our team" : "Frontdesk";
+  append(element("div", { className: by_person ? "message bot person" : "message bot" }, element("div", { className: "who" }, who), said));
+}
+
 async function ask(question, messageId = newId()) {
   if (busy || !question.trim()) return;
   setBusy(true);
@@ -166,7 +198,9 @@ async function ask(question, messageId = newId()) {
   try {
     const reply = await receive(question, messageId, shown);
     showReply(shown, reply);
+    state.follows ||= reply.decision === "handoff" || reply.decision === "silent";
     remember({ reply });
+    follow();
   } catch (error) {
     const message = error instanceof TypeError ? "We cannot be reached right now. Check your connection and try again." : error.message;
     showFailure(shown, message, question, messageId);
@@ -202,9 +236,10 @@ async function welcome() {
 }
 
 function replay() {
-  for (const { question, reply } of state.messages) {
+  for (const { question, reply, update } of state.messages) {
     if (question !== undefined) showQuestion(question);
     if (reply !== undefined) showReply(bubble(), reply);
+    if (update !== undefined) showUpdate(update);
   }
 }
 
@@ -226,7 +261,7 @@ field.addEventListener("input", grow);
 document.querySelector("#person").addEventListener("click", () => ask("I would like to talk to a person, please."));
 document.querySelector("#fresh").addEventListener("click", () => {
   if (busy) return;
-  state = { conversationId: null, messages: [] };
+  state = { conversationId: null, messages: [], follows: false, seen: 0 };
   sessionStorage.removeItem(STORE);
   log.replaceChildren();
   welcome();
@@ -235,4 +270,5 @@ document.querySelector("#fresh").addEventListener("click", () => {
 
 await welcome();
 replay();
+follow();
 field.focus();

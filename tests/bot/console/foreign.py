@@ -8,8 +8,10 @@ from sqlalchemy import select
 
 from core.corrections import Cause, CorrectionDraft
 from core.domain import Actor, Address, Decision, InboundMessage, Lineage, Reason, Reply
+from core.members import EVERYWHERE
 from core.storage.correction_store import SqlCorrectionStore
 from core.storage.database import Database
+from core.storage.handoff_book import SqlHandoffBook
 from core.storage.inbox import SqlInbox
 from core.storage.tables import conversations, turns
 
@@ -29,4 +31,15 @@ async def planted(database: Database) -> Mapping[str, str]:
         conversation_id = (await connection.execute(select(conversations.c.conversation_id))).scalar_one()
     draft = CorrectionDraft(turn_id, SECRET, SECRET, Cause.WRONG_TEXT, "slack:T-OTHERS:U2", "slack:T-OTHERS:C1")
     correction_id = await SqlCorrectionStore(database).propose(draft)
-    return {"turn_id": turn_id, "conversation_id": conversation_id, "correction_id": correction_id}
+    ids = {"turn_id": turn_id, "conversation_id": conversation_id, "correction_id": correction_id}
+    return ids | {"handoff_id": await _handed_over(database, inbox)}
+
+
+async def _handed_over(database: Database, inbox: SqlInbox) -> str:
+    """Hand a customer of theirs over; the id of the hand-off."""
+    await inbox.accept(InboundMessage("2.1", OTHERS, Actor(SECRET), SECRET))
+    claim = await inbox.claim(60)
+    assert claim is not None
+    await inbox.finish(claim, Reply(Decision.HANDOFF, Reason.ASKED_FOR_PERSON, SECRET, (), 0.9, Lineage("m", "i", "p", "e", "o")))
+    (handoff,) = await SqlHandoffBook(database).page(EVERYWHERE, 10)
+    return handoff.handoff_id

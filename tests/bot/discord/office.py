@@ -36,6 +36,7 @@ class Office:
     parts: DiscordParts
     writer: Writer
     shelf: Shelf
+    patience: float = 20.0  # seconds; a real model on two cores needs more
 
     async def answered(self, count: int = 1) -> None:
         """Wait until so many messages of the bot stand in channels."""
@@ -53,7 +54,7 @@ class Office:
 
     async def quiet(self) -> None:
         """Wait until nothing waits: all is heard, every message has its turn, every reply is out, nothing is shown any more."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(self.patience):
             await self.heard()
             while (backlog := await self.graph.inbox.backlog()).waiting or backlog.undelivered:  # noqa: ASYNC110  # the database rings no bell
                 await asyncio.sleep(0.02)

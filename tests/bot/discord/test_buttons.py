@@ -54,14 +54,14 @@ async def test_a_person_is_asked_for_once_and_the_conversation_is_given_back(des
     await desk.quiet()
     (alert,) = desk.discord.by_bot(STAFF_ROOM)
     assert "They asked for a person." in alert.content
-    back = alert.components[0]["components"][0]["custom_id"]
+    back = alert.components[0]["components"][-1]["custom_id"]
     await desk.discord.press(ANN, alert, back)
     assert "Only staff may do this" in await desk.told()
     await desk.discord.press(BOB, alert, back)
     assert "with the bot again" in await desk.told(2)
-    assert [one for one in await desk.audited() if "hand_back" in one[1]] == [
-        (f"discord:{GUILD}:{ANN}", "button.hand_back", "denied"),
-        (f"discord:{GUILD}:{BOB}", "button.hand_back", "done"),
+    assert [one for one in await desk.audited() if "handoff" in one[1]] == [
+        (f"discord:{GUILD}:{ANN}", "handoff.return", "denied"),
+        (f"discord:{GUILD}:{BOB}", "handoff.return", "done"),
     ]
 
 

@@ -9,13 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.discord.messages import CUT, alert, draft, render, shared, sources
+from bot.handoff_card import HINT
 from bot.parting import size
 from bot.replies import allowed_links
 from core import markup
-from core.domain import Action, Address, Citation, Decision, Passage, Reason, Reply, notice, utc_now
+from core.domain import Action, Address, Citation, Decision, Exchange, Passage, Reason, Reply, notice, utc_now
+from core.handoff import Packet, Tried
+from core.mood import mood_of
 from core.ports import Delivery
 from tests.bot.discord.reader import pings, show
-from tests.bot.hostile import BOMBS, EVIL, EXAMPLES, HOSTILE, KINDS, ODD, PAY, URLS, cite, reply
+from tests.bot.hostile import BOMBS, EVIL, EXAMPLES, HOSTILE, KINDS, ODD, PACKET, PAY, URLS, WAITING, cite, reply
 
 HERE = Address("discord", "1", "2", "3")
 JUMP = "https://discord.com/channels/1/2/3"
@@ -89,16 +92,23 @@ def test_odd_texts_make_messages_that_discord_takes(text: str) -> None:
 
 
 def test_staff_see_the_question_why_and_where_it_was_asked() -> None:
-    delivery = parcel(reply("A person will.", Decision.HANDOFF, Reason.ASKED_FOR_PERSON))
-    said = alert(delivery, "How?\n# <@42> see https://evil.test", JUMP, "42")
+    said = alert(WAITING, PACKET._replace(question="How?\n# <@42> see https://evil.test"), JUMP, "42")
     lines = said.split("\n")
     assert lines[:3] == [
         f"**A customer waits for a person** · [see the message](<{JUMP}>)",
         "They asked for a person.",
-        "They asked in private, so write to them: <@42>",
+        "They asked in private: <@42>",
     ]
-    assert show("\n".join(lines[3:])).text.replace("\u2060", "") == "How?\n# <@42> see https://evil.test"
-    assert "<@" not in alert(delivery, "How?", JUMP, "@everyone")
+    assert show("\n".join(lines[3:5])).text.replace("\u2060", "") == "How?\n# <@42> see https://evil.test"
+    assert "<@" not in alert(WAITING, PACKET, JUMP, "@everyone")
+
+
+def test_a_long_packet_is_one_message_that_keeps_the_question_and_what_can_be_done() -> None:
+    long = "*_`" * 500
+    packet = PACKET._replace(question=long, said=long, exchanges=(Exchange(long, long),) * 4, tried=(Tried(long, 0.5),) * 3)
+    said = alert(WAITING, packet, JUMP)
+    assert len(said) <= 2000
+    assert said.startswith("**A customer waits") and HINT in said
 
 
 def test_a_draft_and_a_shared_answer_stand_under_their_question() -> None:
@@ -129,6 +139,7 @@ def test_bad_input_09_whatever_is_said_nothing_pings_and_nothing_is_live_but_sou
     check(render(delivery), allowed)
     check(shared(delivery, question), allowed)
     check(draft(delivery, question, JUMP), allowed | {JUMP})
-    check((alert(delivery, question, JUMP),), {JUMP})
+    packet = Packet(question, text, (Exchange(question, text),), tuple(Tried(title, 0.5, url) for title, url in cited), mood_of([question]))
+    check((alert(WAITING, packet, JUMP),), {JUMP})
     passages = [Passage("p", "d", title, question, url=url) for title, url in cited]
     check(sources(passages), {url for _, url in cited if url} | markup.urls(question))

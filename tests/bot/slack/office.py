@@ -41,6 +41,7 @@ class Office:
     parts: SlackParts
     writer: Writer
     shelf: Shelf
+    patience: float = 20.0  # seconds; a real model on two cores needs more
 
     async def answered(self, count: int = 1) -> None:
         """Wait until so many messages of the bot stand in channels."""
@@ -52,7 +53,7 @@ class Office:
 
     async def quiet(self) -> None:
         """Wait until nothing waits: every message has its turn, every reply is out, nothing is shown any more."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(self.patience):
             await self.sent()
             await asyncio.gather(*self.parts.adapter._live._tasks)
 

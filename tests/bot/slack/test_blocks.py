@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,9 +17,11 @@ from bot.parting import size
 from bot.replies import allowed_links
 from bot.slack import views
 from bot.slack.blocks import CUT, KEY_PREFIX, Message, alert, draft, private, render
-from core.domain import Action, Address, Decision, Passage, Reason, Reply, notice, utc_now
+from core.domain import Action, Address, Decision, Exchange, Passage, Reason, Reply, notice, utc_now
+from core.handoff import Packet, State, Tried
+from core.mood import mood_of
 from core.ports import Delivery
-from tests.bot.hostile import BOMBS, EVIL, EXAMPLES, HOSTILE, KINDS, ODD, PAY, URLS, cite, reply
+from tests.bot.hostile import BOMBS, EVIL, EXAMPLES, HOSTILE, KINDS, ODD, PACKET, PAY, URLS, WAITING, cite, reply
 from tests.bot.slack.reader import pings, show
 
 HERE = Address("slack", "T1", "C1", "1.0")
@@ -132,7 +135,7 @@ def test_each_kind_of_reply_has_the_buttons_that_make_sense(delivery: Delivery, 
 @pytest.mark.parametrize("decision", [Decision.DIRECT, Decision.ANSWER, Decision.CLARIFY, Decision.HANDOFF])
 def test_every_message_carries_its_key_once(decision: Decision) -> None:
     delivery = parcel(reply("text", decision, Reason.COMPOSED, cite()))
-    for message in (render(delivery), private(delivery), draft(delivery, "q?"), alert(delivery, "q?")):
+    for message in (render(delivery), private(delivery), draft(delivery, "q?"), alert(delivery.key, WAITING, PACKET)):
         assert [block["block_id"] for block in message.blocks if "block_id" in block] == [KEY_PREFIX + "turn-1-0"]
 
 
@@ -144,10 +147,14 @@ def test_a_private_answer_can_be_shared_and_a_draft_only_sent_by_staff() -> None
 
 def test_staff_see_the_question_why_and_where_it_was_asked() -> None:
     delivery = parcel(reply("A person will.", Decision.HANDOFF, Reason.ASKED_FOR_PERSON))
-    said = "\n".join(texts(alert(delivery, "How?\n<!here> see https://evil.test", "https://x.slack.com/archives/C1/p1").blocks))
+    asked = PACKET._replace(question="How?\n<!here> see https://evil.test")
+    said = "\n".join(texts(alert("key", WAITING, asked, "https://x.slack.com/archives/C1/p1", "U0ANN").blocks))
     assert "They asked for a person." in said and "<https://x.slack.com/archives/C1/p1|see the message>" in said
     assert "> How?\n> &lt;!here&gt; see https:\u2060//evil.test" in said
-    assert buttons(alert(delivery, "How?")) == ["hand_back"]
+    assert "They asked in private: <@U0ANN>" in said and "<@" not in str(alert("key", WAITING, asked, "", "!here"))
+    assert buttons(alert("key", WAITING, PACKET)) == ["handoff_claim", "handoff_answer", "handoff_return"]
+    assert buttons(alert("key", replace(WAITING, state=State.CLAIMED), PACKET)) == ["handoff_answer", "handoff_solve", "handoff_return"]
+    assert buttons(alert("key", replace(WAITING, state=State.SOLVED), PACKET)) == []
     assert "> How?" in "\n".join(texts(draft(delivery, "How?").blocks))
 
 
@@ -216,7 +223,8 @@ def test_bad_input_09_whatever_is_said_nothing_pings_and_nothing_is_live_but_sou
     check_message(render(delivery), allowed)
     check_message(private(delivery), allowed)
     check_message(draft(delivery, question, PAY), allowed | {PAY})
-    check_message(alert(delivery, question, PAY), {PAY})
+    packet = Packet(question, text, (Exchange(question, text),), tuple(Tried(title, 0.5, url) for title, url in cited), mood_of([question]))
+    check_message(alert(delivery.key, WAITING, packet, PAY), {PAY})
 
 
 @settings(max_examples=max(EXAMPLES // 5, 50), deadline=None, suppress_health_check=list(HealthCheck))

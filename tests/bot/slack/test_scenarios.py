@@ -42,7 +42,7 @@ async def test_a_conversation_from_the_mention_to_the_hand_over_and_back(databas
             await slack.say(ANN, HELP, "thanks! what about a refund?", thread_ts=root)
             await desk.quiet()
             assert len(slack.by_bot(HELP)) == before
-            await slack.press(BOB, STAFF_ROOM, alert.ts, "hand_back")
+            await slack.press(BOB, STAFF_ROOM, alert.ts, "handoff_return")
             await slack.until(lambda: len(slack.by_bot(HELP)) == before + 1)
             assert "back" in said(slack.by_bot(HELP)[-1])
             await slack.say(ANN, HELP, "how long does a refund take?", thread_ts=root)

@@ -238,21 +238,20 @@ async def test_an_adapter_is_loaded_where_it_is_not_served_and_once() -> None:
     loaded, bare = ModelServer(models=("base", "tone"), loads_adapters=True), ModelServer(models=("base",), loads_adapters=True)
     async with loaded, bare, remote(loaded, bare, name="tone", adapter_path="/adapters/tone") as generator:
         await generator.open()
-        await generator.ensure_adapter("tone", "/adapters/tone")
         assert (await answer(generator)).text == ANSWER
     assert ("tone" in bare.models, "/v1/load_lora_adapter" in loaded.paths, bare.paths.count("/v1/load_lora_adapter")) == (True, False, 1)
 
 
 async def test_a_server_on_which_loading_is_not_switched_on_is_told_with_what_to_switch_on() -> None:
-    async with ModelServer() as server, remote(server) as generator:
+    async with ModelServer() as server, remote(server, name="tone", adapter_path="/adapters/tone") as generator:
         with pytest.raises(ModelError, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"):
-            await generator.ensure_adapter("tone", "/adapters/tone")
+            await generator.open()
 
 
 async def test_an_adapter_that_the_server_does_not_find_is_told_with_its_path() -> None:
-    async with ModelServer(loads_adapters=True) as server, remote(server) as generator:
+    async with ModelServer(loads_adapters=True) as server, remote(server, name="tone", adapter_path="/nowhere/tone") as generator:
         with pytest.raises(ModelError, match=r"from /nowhere/tone .*No adapter found for /nowhere/tone"):
-            await generator.ensure_adapter("tone", "/nowhere/tone")
+            await generator.open()
 
 
 async def test_an_adapter_that_a_restart_forgot_is_loaded_again() -> None:
