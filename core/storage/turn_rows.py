@@ -27,7 +27,9 @@ from core.domain import (
     utc_now,
 )
 from core.registry import MAX_ID_CHARS
+from core.storage.correction_rows import blank_questions
 from core.storage.database import Database
+from core.storage.staff_tables import corrections
 from core.storage.tables import conversations, inbox, turns
 from core.text import MAX_QUESTION_CHARS, clean
 
@@ -75,6 +77,13 @@ async def add_turn(
     keys = {"turn_id": turn_id, "conversation_id": conversation_id, "position": position, "inbox_id": inbox_id}
     await connection.execute(turns.insert().values(**keys, **row))
     return turn_id
+
+
+async def forget_question(connection: AsyncConnection, turn_id: str | None) -> None:
+    """Forget what a customer asked and has taken back, in corrections in their words too."""
+    # Their hashes go too: a short text can be found by trying.
+    await connection.execute(update(turns).where(turns.c.turn_id == turn_id).values(question="", question_sha256=""))
+    await blank_questions(connection, (corrections.c.turn_id == turn_id) & corrections.c.own_words)
 
 
 def message_row(message: InboundMessage) -> dict[str, Any]:
