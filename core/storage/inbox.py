@@ -20,10 +20,12 @@ from core.errors import LeaseLostError
 from core.handoff import ELSEWHERE, why_of
 from core.mood import mood_of
 from core.ports import Backlog, Claim
+from core.storage.correction_rows import blank_questions
 from core.storage.database import Database
 from core.storage.handoff_revisions import amend_anyway, erase_anyway
 from core.storage.handoff_rows import Opening, Place, open_handoff, open_one, queue, relay, take
 from core.storage.message_rows import kept, message_of, row_of
+from core.storage.staff_tables import corrections
 from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import add_turn, conversation_at, reply_of
 
@@ -78,6 +80,7 @@ class SqlInbox:
             # Their hashes go too: a short text can be found by trying.
             await _set(connection, [row["inbox_id"]], text="", text_sha256="", state="cancelled" if waits else row["state"])
             await connection.execute(update(turns).where(turns.c.turn_id == row["turn_id"]).values(question="", question_sha256=""))
+            await blank_questions(connection, (corrections.c.turn_id == row["turn_id"]) & corrections.c.own_words)
             if waits:
                 await self._fence_out(connection, row)
         return True

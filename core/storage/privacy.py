@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Action
 from core.privacy import ErasureReport, tombstone, user_document
+from core.storage.correction_rows import blank_questions
 from core.storage.database import Database
 from core.storage.handoff_tables import handoff_words, handoffs
-from core.storage.staff_tables import correction_versions, corrections, feedback
+from core.storage.staff_tables import corrections, feedback
 from core.storage.tables import IS_NOTICE, MESSAGE_KEPT, TURN_KEPT, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import fence_out
 
@@ -44,10 +45,7 @@ class SqlPrivacyDesk:
             cancelled = await self._cancel(connection, one)
             dropped = await _change(connection, outbox, outbox.c.turn_id.in_(one.turn_ids()) & _UNDELIVERED, **_DROPPED)
             await self._blank_what_was_said(connection, one)
-            mine = corrections.c.turn_id.in_(one.turn_ids())
-            earlier = correction_versions.c.correction_id.in_(select(corrections.c.correction_id).where(mine))
-            await _change(connection, correction_versions, earlier, question="", alternatives=[])
-            corrected = await _change(connection, corrections, mine, **_CORRECTION)
+            corrected = await blank_questions(connection, corrections.c.turn_id.in_(one.turn_ids()))
             given = await _change(connection, feedback, one.gave(), actor_id=nobody, comment="")
             # Last those by which the others are found.
             answered = await _change(connection, turns, turns.c.turn_id.in_(one.turn_ids()), actor_id=nobody, **_TURN)
@@ -90,8 +88,6 @@ class SqlPrivacyDesk:
 _MESSAGE = {"actor_name": "", "text": "", "text_sha256": "", "last_error": null()}
 _TURN: dict[str, Any] = {"question": "", "question_sha256": "", "text": "", "citations": [], "hits": []}
 _DROPPED = {"state": "dropped", "lease": null(), "lease_until": null()}
-# The answer is by staff, who may ask another question for it; so is a FAQ row that two of them found fit for everybody.
-_CORRECTION: dict[str, Any] = {"question": "", "alternatives": [], "digest": corrections.c.correction_id}
 
 
 class _Person:
