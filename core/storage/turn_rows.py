@@ -28,6 +28,8 @@ from core.domain import (
 )
 from core.registry import MAX_ID_CHARS
 from core.storage.database import Database
+from core.storage.review_rows import review_row
+from core.storage.review_tables import reviews
 from core.storage.tables import conversations, inbox, turns
 from core.text import MAX_QUESTION_CHARS, clean
 
@@ -74,6 +76,8 @@ async def add_turn(
     row = message_row(message) | reply_row(reply)
     keys = {"turn_id": turn_id, "conversation_id": conversation_id, "position": position, "inbox_id": inbox_id}
     await connection.execute(turns.insert().values(**keys, **row))
+    if review := review_row(turn_id, message.address, row["question"], reply, row["answered_at"]):
+        await connection.execute(reviews.insert().values(**review))
     return turn_id
 
 
