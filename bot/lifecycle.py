@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_console import console_of, first_link
 from bot.bootstrap_discord import discord_of
 from bot.bootstrap_models import models_of
 from bot.bootstrap_slack import slack_of
@@ -35,7 +36,7 @@ FOLLOW_SECONDS = 2.0  # a publish or rollback in any process is served here afte
 ANSWER_SECONDS = 10
 LEAST_FREE_BYTES = 64 * 2**20  # below it a page of replies and a snapshot no longer fit
 DRAIN_SECONDS = 25  # the ten and the fifteen of the worker's own `Terms.drain`
-ROLES = frozenset({"web", "worker", "slack", "discord"})
+ROLES = frozenset({"web", "worker", "slack", "discord", "console"})
 
 
 async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: bool = False) -> None:
@@ -84,6 +85,8 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
             server = _server(_web(graph, roles, reader, generator, adapters, slack, discord))
             first_to_end.append(tasks.create_task(_serve_page(server, listener, stop)))
         graph.report(f"Frontdesk is ready: {_where(graph, listener, roles)}")
+        if listener is not None and "console" in roles and (link := await first_link(graph, _url(graph, listener))):
+            graph.report(f"Nobody can sign in to the console yet. Open this within 15 minutes, once: {link}")
         await stop.wait()
         logger.info("stopping")
         for task in reversed(first_to_end):  # a worker that stopped with the page would leave customers waiting on open calls
@@ -118,15 +121,19 @@ def _serves_discord(graph: Frontdesk, roles: frozenset[str]) -> bool:
 
 def _needs_port(graph: Frontdesk, roles: frozenset[str]) -> bool:
     asked = graph.settings.slack
-    return "web" in roles or ("slack" in roles and bool(asked.signing_secret or asked.client_id))
+    return bool(roles & {"web", "console"}) or ("slack" in roles and bool(asked.signing_secret or asked.client_id))
 
 
 def _where(graph: Frontdesk, listener: socket.socket | None, roles: frozenset[str]) -> str:
     if listener is not None:
-        return f"http://{graph.settings.host}:{listener.getsockname()[1]}"
+        return _url(graph, listener)
     served = {"slack": graph.settings.slack.is_served, "discord": bool(graph.settings.discord.bot_token)}
     platforms = " and ".join(platform.title() for platform, is_served in served.items() if is_served and platform in roles)
     return f"connecting to {platforms}" if platforms else "answering for other processes"
+
+
+def _url(graph: Frontdesk, listener: socket.socket) -> str:
+    return f"http://{graph.settings.host}:{listener.getsockname()[1]}"
 
 
 def _stop_at_signals() -> asyncio.Event:
@@ -221,7 +228,8 @@ def _web(
         }
         return {part: problem for part, problem in problems.items() if problem}
 
-    return build(page, health, lambda: graph.metrics.exposition(graph.inbox.backlog), signed, pages)
+    console = console_of(graph) if "console" in roles else None
+    return build(page, health, lambda: graph.metrics.exposition(graph.inbox.backlog), signed, pages, console)
 
 
 async def _database_problem(graph: Frontdesk) -> str:

@@ -32,6 +32,9 @@ TRESPASSES = {
     "Discord's library lives in bot.discord": ("bot/slack/client.py", "import discord"),
     "aiohttp lives where the chat platforms are": ("bot/dispatch.py", "import aiohttp"),
     "cryptography lives in core.storage.vault": ("core/storage/previews.py", "import cryptography"),
+    "Surfaces do not know one another": ("bot/console/parts.py", "import bot.web.protection"),
+    "argon2 lives in core.staff.passwords": ("core/staff/rights.py", "import argon2"),
+    "Templates are rendered in bot.console.pages": ("bot/console/auth.py", "import jinja2"),
     "Migrations never import the application": ("migrations/env.py", "import core.domain"),
 }
 

@@ -21,12 +21,13 @@ from core.domain import Actor, Address, Decision, InboundMessage, Lineage, Reaso
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database, newest_revision
 from core.storage.inbox import SqlInbox
+from core.storage.member_tables import members
 from core.storage.model_tables import models
 from core.storage.staff_tables import metadata
 
 FOLDER = Path(migrations.__file__).parent
 FILES = sorted((FOLDER / "versions").glob("*.py"))
-assert models.metadata is metadata  # all tables are known once both modules are imported
+assert models.metadata is metadata is members.metadata  # all tables are known once these modules are imported
 BOTH = pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 
 

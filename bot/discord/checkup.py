@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot.check import Check, seconds_ahead
 from bot.discord.invite import PORTAL, READ_HISTORY, SEND, SEND_IN_THREADS, VIEW, is_id
 from bot.discord.permissions import TEXT_KINDS, THREAD_KINDS, VOICE_KINDS, Json, Server, Survey, fix, lacking, listed, survey
-from bot.settings import Discord
+from bot.setting_groups import Discord
 from core.domain import utc_now
 from core.errors import DeliveryError, RefusedError, SettingsError
 from core.presence import Mode

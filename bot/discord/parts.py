@@ -18,7 +18,7 @@ from bot.discord.sessions import SECONDS_APART, Sessions
 from bot.discord.tags import Tags
 from bot.dispatch import Dispatch
 from bot.door import Door
-from bot.settings import Discord
+from bot.setting_groups import Discord
 from core.positions import Positions
 from core.slots import Slots
 

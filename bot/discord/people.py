@@ -12,7 +12,7 @@ import discord
 
 from bot.discord.events import PRIVATE
 from bot.discord.rest import Rest
-from bot.settings import Discord
+from bot.setting_groups import Discord
 from core.errors import DeliveryError
 from core.staff.rights import Person, Rule, Verdict, is_staff
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from time import monotonic
 
 from bot.discord.rest import Rest
-from bot.settings import Discord
+from bot.setting_groups import Discord
 from core.domain import Action, Address, Decision
 from core.errors import DeliveryError
 from core.ports import Delivery

@@ -7,7 +7,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from bot.check import Check, seconds_ahead
-from bot.settings import Slack
+from bot.setting_groups import Slack
 from bot.slack.client import SlackClient, SlackNotNowError, SlackRefusedError, open_session
 from bot.slack.http import PATH, WINDOW_SECONDS
 from bot.slack.manifest import SCOPES, base_of, scopes

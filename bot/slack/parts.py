@@ -8,7 +8,7 @@ from functools import cached_property
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bot.settings import Slack
+from bot.setting_groups import Slack
 from bot.slack.adapter import SlackAdapter
 from bot.slack.app import SocketMode, build
 from bot.slack.http import Clock, endpoint

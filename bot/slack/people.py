@@ -9,7 +9,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from bot.settings import Slack
+from bot.setting_groups import Slack
 from bot.slack.workspaces import Workspace
 from core.errors import DeliveryError, RefusedError
 from core.staff.rights import Person, Rule, Verdict, is_staff

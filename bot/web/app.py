@@ -18,6 +18,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp
 
 from bot.dispatch import NotAcceptedError
 from bot.live import Line
@@ -60,8 +61,12 @@ def build(
     metrics: Callable[[], Awaitable[bytes]],
     signed: Mapping[str, Handler] = _NONE,
     pages: Mapping[str, Handler] = _NONE,
+    console: ASGIApp | None = None,
 ) -> FastAPI:
-    """Return the ASGI application: the page if there is one, health and metrics; by path, what platforms send and pages of theirs."""
+    """Return the ASGI application: the page if there is one, health and metrics; by path, what platforms send and pages of theirs.
+
+    `console` is mounted at /console, behind the same limits and headers.
+    """
     app = FastAPI(title="Frontdesk", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(SameOrigin)
@@ -77,6 +82,8 @@ def build(
         app.router.add_route(path, handler, methods=["POST"])
     for path, handler in pages.items():
         app.router.add_route(path, handler, methods=["GET"])
+    if console is not None:
+        app.mount("/console", console, name="console")
     return app
 
 

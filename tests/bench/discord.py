@@ -22,7 +22,8 @@ from importlib.metadata import version
 from typing import Any
 
 from bot.discord.unfinished import MARK
-from bot.settings import Discord, Settings
+from bot.setting_groups import Discord
+from bot.settings import Settings
 from core.storage.database import Database
 from core.storage.inbox import SqlInbox
 from tests.bench import discord_worker

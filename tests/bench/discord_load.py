@@ -19,7 +19,8 @@ from typing import Any
 
 import psutil
 
-from bot.settings import Discord, Settings
+from bot.setting_groups import Discord
+from bot.settings import Settings
 from core.storage.database import Database
 from core.storage.inbox import SqlInbox
 from tests.bench import discord_worker

@@ -28,7 +28,7 @@ from rich.table import Table
 
 from bot.bootstrap import frontdesk
 from bot.bootstrap_models import loader_of
-from bot.settings import Limits as Allowed
+from bot.setting_groups import Limits as Allowed
 from bot.settings import read
 from core.domain import Generation, Limits, Prompt
 from core.registry import Alias, Kind, ModelVersion, Step

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.settings import Limits
+from bot.setting_groups import Limits
 from core.domain import Generation, Prompt
 from core.domain import Limits as Length
 from core.errors import ModelError

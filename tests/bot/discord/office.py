@@ -11,7 +11,8 @@ from typing import Any
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_discord import discord_of
 from bot.discord.parts import DiscordParts
-from bot.settings import Discord, Limits, Settings
+from bot.setting_groups import Discord, Limits
+from bot.settings import Settings
 from core.dialogue.engine import Engine
 from core.domain import Passage
 from core.ports import Generator

@@ -16,7 +16,7 @@ from bot.cli import cli
 from bot.commands import doctor
 from bot.discord.checkup import MOST_SURVEYED, clock_check, examine, gateway_check, permissions_check
 from bot.discord.permissions import Survey
-from bot.settings import Discord as Asked
+from bot.setting_groups import Discord as Asked
 from bot.settings import Settings
 from tests.bot.discord.office import STAFF_ROOM, staff_room
 from tests.servers.discord import DiscordPlatform, pointed_at

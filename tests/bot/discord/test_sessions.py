@@ -10,7 +10,7 @@ import pytest
 
 from bot.discord import sessions
 from bot.discord.client import ALL_SHARDS, Shards, shards_of
-from bot.settings import Discord
+from bot.setting_groups import Discord
 from core.errors import SettingsError
 from core.storage.database import Database
 from tests.bot.discord.office import REFUNDS, office

@@ -12,7 +12,8 @@ import uvicorn
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_slack import slack_of
-from bot.settings import Limits, Settings, Slack
+from bot.setting_groups import Limits, Slack
+from bot.settings import Settings
 from bot.slack.http import PATH
 from bot.slack.parts import SlackParts
 from bot.web.app import build

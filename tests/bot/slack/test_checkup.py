@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from bot.check import Check
 from bot.cli import cli
 from bot.commands import doctor
+from bot.setting_groups import Slack as Asked
 from bot.settings import Settings
-from bot.settings import Slack as Asked
 from bot.slack.checkup import clock_check, examine
 from bot.slack.manifest import scopes
 from tests.servers.slack import SlackPlatform

@@ -16,7 +16,8 @@ from sqlalchemy import select, update
 
 from bot.bootstrap import Frontdesk
 from bot.lifecycle import serve
-from bot.settings import Settings, Slack
+from bot.setting_groups import Slack
+from bot.settings import Settings
 from bot.slack.install_pages import INSTALL, REDIRECT, page
 from bot.slack.install_states import InstallStates
 from bot.slack.manifest import scopes
