@@ -25,6 +25,7 @@ from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
 from core.domain import Cue, InboundMessage, Limits
 from core.errors import SnapshotError
+from core.figures import FigureBook
 from core.knowledge import KnowledgeStore
 from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, Outbox, PersonDetector
 from core.presence import Channels
@@ -34,11 +35,13 @@ from core.registry import ARTIFACT, Alias, HostBoard, Kind, ModelRegistry, Model
 from core.serving import weights
 from core.serving.artifacts import Artifacts
 from core.serving.extractive import ExtractiveGenerator
+from core.staff.bookkeeping import Bookkeeping
 from core.staff.retention import Retention
 from core.storage.audit import SqlAuditLog
 from core.storage.channels import SqlChannels
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
+from core.storage.figures import SqlFigureBook
 from core.storage.host_board import SqlHostBoard
 from core.storage.inbox import SqlInbox
 from core.storage.knowledge_store import SqlKnowledgeStore
@@ -85,6 +88,15 @@ class Frontdesk:
     def privacy_desk(self) -> PrivacyDesk:
         """What is kept of one person."""
         return SqlPrivacyDesk(self.database)
+
+    @cached_property
+    def figure_book(self) -> FigureBook:
+        """How the bot does, by day."""
+        return SqlFigureBook(self.database)
+
+    def bookkeeping(self) -> Bookkeeping:
+        """What counts the figures of days."""
+        return Bookkeeping(self.figure_book)
 
     @cached_property
     def model_registry(self) -> ModelRegistry:

@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
+from core.domain import Passage
+from core.errors import KnowledgeError
+from core.staff.reading_room import ReadingRoom
+from core.staff.review_desk import ReviewDesk
 from core.staff.sign_in import SignIn
+from core.storage.conversation_book import SqlConversationBook
 from core.storage.members import SqlMembers
+from core.storage.reviews import SqlReviewQueue
 from core.storage.sessions import SqlAttempts, SqlSessions, SqlTickets
+from core.storage.turn_search import SqlTurnSearch
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from bot.console.parts import Console
@@ -21,20 +30,38 @@ _LIBRARIES = ("argon2", "authlib", "httpx", "jinja2", "python_multipart")
 MISSING = "The console needs its libraries. Run: pip install 'frontdesk[console]'"
 
 
-def console_of(graph: Frontdesk) -> ASGIApp:
-    """Return the console, or what says how to install it."""
+async def _no_passage(_passage_id: str) -> Passage | None:
+    return None
+
+
+def console_of(graph: Frontdesk, passage: Callable[[str], Awaitable[Passage | None]] = _no_passage) -> ASGIApp:
+    """Return the console, or what says how to install it; `passage` gives the passages that are served."""
     if not all(map(find_spec, _LIBRARIES)):
         return _missing
     from bot.console.app import build
 
-    return build(parts_of(graph))
+    return build(parts_of(graph, passage))
 
 
-def parts_of(graph: Frontdesk) -> Console:
+def parts_of(graph: Frontdesk, passage: Callable[[str], Awaitable[Passage | None]]) -> Console:
     """Return the services behind the pages."""
     from bot.console.parts import Console
 
-    return Console(sign_in_of(graph), graph.audit_log, graph.settings.console.public_url)
+    async def known(passage_id: str) -> Passage | None:
+        try:
+            return await passage(passage_id)
+        except KnowledgeError:  # nothing is published; a conversation is read all the same
+            return None
+
+    return Console(
+        sign_in=sign_in_of(graph),
+        audit=graph.audit_log,
+        reviews=ReviewDesk(SqlReviewQueue(graph.database), graph.audit_log),
+        reading=ReadingRoom(SqlConversationBook(graph.database), SqlTurnSearch(graph.database), graph.audit_log),
+        figures=graph.figure_book,
+        passage=known,
+        public_url=graph.settings.console.public_url,
+    )
 
 
 def sign_in_of(graph: Frontdesk) -> SignIn:

@@ -73,7 +73,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
             engine = await graph.engine(retriever, generator)
             await engine.warm_up()
             first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
-            background += [tasks.create_task(graph.sweeper().run()), tasks.create_task(graph.retention().run())]
+            background += [tasks.create_task(part.run()) for part in (graph.sweeper(), graph.retention(), graph.bookkeeping())]
             logger.info("answering from %r with model %r", (await retriever.manifest()).knowledge, generator.version)
         if adapters:
             background.append(tasks.create_task(graph.courier(adapters).run()))
@@ -228,7 +228,7 @@ def _web(
         }
         return {part: problem for part, problem in problems.items() if problem}
 
-    console = console_of(graph) if "console" in roles else None
+    console = console_of(graph, reader.passage) if "console" in roles else None
     return build(page, health, lambda: graph.metrics.exposition(graph.inbox.backlog), signed, pages, console)
 
 

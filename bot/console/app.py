@@ -9,14 +9,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bot.console import account, sign_in
+from bot.console import account, conversations, inbox, live, overview, search, sign_in
 from bot.console.auth import identified, own_form, signed_in
 from bot.console.errors import Shield, add_handlers
 from bot.console.pages import STATIC, asked_of, navigation, redirect
 from bot.console.parts import Console
 from core.members import Member
 
-_PAGES: tuple[Any, ...] = (account,)  # modules with `add_routes(router, console)`
+_PAGES: tuple[Any, ...] = (account, inbox, conversations, overview, search, live)  # modules with `add_routes(router, console)`
 
 
 def build(console: Console) -> FastAPI:

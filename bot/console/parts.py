@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from core.audit import AuditLog
+from core.domain import Passage
+from core.figures import FigureBook
+from core.staff.reading_room import ReadingRoom
+from core.staff.review_desk import ReviewDesk
 from core.staff.sign_in import SignIn
 
 
@@ -14,4 +19,8 @@ class Console:
 
     sign_in: SignIn
     audit: AuditLog
+    reviews: ReviewDesk
+    reading: ReadingRoom
+    figures: FigureBook
+    passage: Callable[[str], Awaitable[Passage | None]]  # as the knowledge that is served now has it
     public_url: str = ""  # where browsers reach the console; empty: at the address they say

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, or_, select, text, tuple_, union_all, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, text, tuple_, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.members import Scope
@@ -105,7 +106,7 @@ class SqlReviewQueue:
         joined = chosen.join(reviews, reviews.c.turn_id == chosen.c.turn_id).join(turns, turns.c.turn_id == reviews.c.turn_id)
         query = select(*turns.c, *PLACE, *_REVIEW).select_from(joined.join(conversations, turns.c.conversation_id == _CONVERSATION))
         rows = (await connection.execute(query.order_by(*(column.desc() for column in _ORDER)))).mappings()
-        return tuple(_item(row, now) for row in rows)
+        return tuple(item_of(row, now) for row in rows)
 
 
 _CONVERSATION = conversations.c.conversation_id
@@ -146,7 +147,8 @@ async def _claim(connection: AsyncConnection, turn_id: str, member: str, now: da
     return (await connection.execute(update(reviews).where(*free).values(**values))).rowcount == 1
 
 
-def _item(row: RowMapping, now: datetime) -> ReviewItem:
+def item_of(row: Mapping[str, Any], now: datetime) -> ReviewItem:
+    """Return the review of a row that holds its turn and `PLACE` too."""
     holds = row["claimed_until"] is not None and row["claimed_until"] > now
     verdict = Verdict(row["verdict"]) if row["verdict"] else None
     holder = row["claimed_by"] if holds else None

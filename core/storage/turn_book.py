@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import Select, select
 
 from core.domain import Address, Decision
 from core.review import TurnRecord
@@ -59,7 +60,7 @@ def _records() -> Select[Any]:
     return select(*turns.c, *PLACE).join(conversations, conversations.c.conversation_id == turns.c.conversation_id)
 
 
-def record_of(row: RowMapping) -> TurnRecord:
+def record_of(row: Mapping[str, Any]) -> TurnRecord:
     """Return the turn of a row that holds `PLACE` too."""
     address = Address(*(row[column.name] for column in PLACE))
     return TurnRecord(row["turn_id"], address, row["actor_id"], row["question"], reply_of(row), row["asked_at"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
@@ -123,7 +124,7 @@ def _hit_row(hit: Hit) -> dict[str, Any]:
     }
 
 
-def reply_of(row: RowMapping) -> Reply:
+def reply_of(row: Mapping[str, Any]) -> Reply:
     """Return the reply of a row; its passages come without their text, which the snapshot holds."""
     return Reply(
         decision=Decision(row["decision"]),
