@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,8 @@ from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
 from core.domain import Passage
-from core.errors import KnowledgeError
+from core.errors import KnowledgeError, SettingsError
+from core.staff.membership import Membership
 from core.staff.reading_room import ReadingRoom
 from core.staff.review_desk import ReviewDesk
 from core.staff.sign_in import SignIn
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from bot.console.parts import Console
+    from bot.console.providers import Provider
+    from bot.setting_groups import Console as Asked
 
-_LIBRARIES = ("argon2", "authlib", "httpx", "jinja2", "python_multipart")
+_LIBRARIES = ("argon2", "authlib", "httpx2", "jinja2", "python_multipart")
 MISSING = "The console needs its libraries. Run: pip install 'frontdesk[console]'"
 
 
@@ -34,18 +38,26 @@ async def _no_passage(_passage_id: str) -> Passage | None:
     return None
 
 
-def console_of(graph: Frontdesk, passage: Callable[[str], Awaitable[Passage | None]] = _no_passage) -> ASGIApp:
-    """Return the console, or what says how to install it; `passage` gives the passages that are served."""
+def console_of(
+    graph: Frontdesk, passage: Callable[[str], Awaitable[Passage | None]] = _no_passage, closing: asyncio.Event | None = None
+) -> ASGIApp:
+    """Return the console, or what says how to install it; `passage` gives the passages that are served, `closing` ends open streams.
+
+    Raises `SettingsError` when it is half set up.
+    """
+    if graph.settings.console.problem:
+        raise SettingsError(graph.settings.console.problem)
     if not all(map(find_spec, _LIBRARIES)):
         return _missing
     from bot.console.app import build
 
-    return build(parts_of(graph, passage))
+    return build(parts_of(graph, passage, closing or asyncio.Event()))
 
 
-def parts_of(graph: Frontdesk, passage: Callable[[str], Awaitable[Passage | None]]) -> Console:
+def parts_of(graph: Frontdesk, passage: Callable[[str], Awaitable[Passage | None]], closing: asyncio.Event) -> Console:
     """Return the services behind the pages."""
     from bot.console.parts import Console
+    from bot.console.providers import Challenges
 
     async def known(passage_id: str) -> Passage | None:
         try:
@@ -53,23 +65,34 @@ def parts_of(graph: Frontdesk, passage: Callable[[str], Awaitable[Passage | None
         except KnowledgeError:  # nothing is published; a conversation is read all the same
             return None
 
+    asked, reviews = graph.settings.console, ReviewDesk(SqlReviewQueue(graph.database), graph.audit_log)
     return Console(
         sign_in=sign_in_of(graph),
         audit=graph.audit_log,
-        reviews=ReviewDesk(SqlReviewQueue(graph.database), graph.audit_log),
+        members=membership_of(graph),
+        challenges=Challenges(SqlTickets(graph.database)),
+        reviews=reviews,
         reading=ReadingRoom(SqlConversationBook(graph.database), SqlTurnSearch(graph.database), graph.audit_log),
         figures=graph.figure_book,
         passage=known,
-        public_url=graph.settings.console.public_url,
+        counters={"inbox": reviews.count},
+        closing=closing,
+        provider=_provider(asked),
+        public_url=asked.public_url,
     )
 
 
 def sign_in_of(graph: Frontdesk) -> SignIn:
     """Who comes in."""
-    database = graph.database
-    return SignIn(
-        SqlMembers(database), SqlSessions(database), SqlTickets(database), SqlAttempts(database), graph.audit_log, takes_passwords=True
-    )
+    database, asked = graph.database, graph.settings.console
+    stores = (SqlMembers(database), SqlSessions(database), SqlTickets(database), SqlAttempts(database))
+    # One way in for everybody: an account that the organisation has closed must not have a password left here.
+    return SignIn(*stores, graph.audit_log, takes_passwords=not asked.oidc_issuer, domains=asked.domains)
+
+
+def membership_of(graph: Frontdesk, operator: str = "") -> Membership:
+    """What changes who may come in."""
+    return Membership(SqlMembers(graph.database), graph.audit_log, operator)
 
 
 async def first_link(graph: Frontdesk, url: str) -> str:
@@ -82,6 +105,17 @@ def link_at(graph: Frontdesk, url: str, token: str) -> str:
     """Return the address of a sign-in link; `url` is where this process is, for when no setting says how browsers get there."""
     base = (graph.settings.console.public_url or url).rstrip("/")
     return f"{base}/console/sign-in/link?token={token}"
+
+
+def _provider(asked: Asked) -> Provider | None:
+    from bot.console.discord_oauth import ISSUER, DiscordProvider
+    from bot.console.oidc import OpenIdProvider
+
+    if not asked.oidc_issuer:
+        return None
+    if asked.oidc_issuer.rstrip("/") == ISSUER:
+        return DiscordProvider(asked.oidc_client_id, asked.oidc_client_secret)
+    return OpenIdProvider(asked.oidc_issuer, asked.oidc_client_id, asked.oidc_client_secret)
 
 
 async def _missing(scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ from bot.telemetry import quiet_libraries
 from core.errors import FrontdeskError
 
 _COMMANDS = {
-    "run": ("bot.commands.run", "Serve the chat page (SIGTERM drains)."),
+    "run": ("bot.commands.run", "Serve the chat page, the console and the platforms (SIGTERM drains)."),
     "chat": ("bot.commands.chat", "Chat in the terminal with the same engine."),
     "ask": ("bot.commands.ask", "Ask one question and print the answer."),
     "knowledge": ("bot.commands.knowledge", "Import, publish, search and roll back knowledge."),
@@ -20,6 +20,7 @@ _COMMANDS = {
     "mute": ("bot.commands.mute", "Silence the bot in every channel."),
     "unmute": ("bot.commands.unmute", "Let the bot speak again."),
     "evaluate": ("bot.commands.evaluate", "Measure on a labelled file."),
+    "staff": ("bot.commands.staff", "Say who may sign in to the console."),
     "privacy": ("bot.commands.privacy", "Show or erase what is kept of one customer."),
     "slack": ("bot.commands.slack", "Set the bot up in Slack."),
     "discord": ("bot.commands.discord", "Set the bot up in Discord."),

@@ -82,7 +82,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
         if discord and "discord" in roles:
             first_to_end.append(tasks.create_task(discord.gateway.run()))
         if listener is not None:
-            server = _server(_web(graph, roles, reader, generator, adapters, slack, discord))
+            server = _server(_web(graph, roles, reader, generator, adapters, slack, discord, stop))
             first_to_end.append(tasks.create_task(_serve_page(server, listener, stop)))
         graph.report(f"Frontdesk is ready: {_where(graph, listener, roles)}")
         if listener is not None and "console" in roles and (link := await first_link(graph, _url(graph, listener))):
@@ -203,6 +203,7 @@ def _web(
     adapters: dict[str, ChatAdapter],
     slack: SlackParts | None,
     discord: DiscordParts | None,
+    stop: asyncio.Event,
 ) -> FastAPI:
     """What is served on the port: the page where it belongs to this process, Slack's events, health."""
     page, web = None, adapters.get("web")
@@ -228,7 +229,7 @@ def _web(
         }
         return {part: problem for part, problem in problems.items() if problem}
 
-    console = console_of(graph, reader.passage) if "console" in roles else None
+    console = console_of(graph, reader.passage, stop) if "console" in roles else None
     return build(page, health, lambda: graph.metrics.exposition(graph.inbox.backlog), signed, pages, console)
 
 

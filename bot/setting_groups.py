@@ -90,6 +90,27 @@ class Console(BaseModel, extra="forbid"):
     """How staff reach the console and sign in there."""
 
     public_url: str = Field("", description="where browsers reach the console's host: https://...; empty: at the address they say")
+    oidc_issuer: str = Field("", description="who knows your staff: https://slack.com, https://discord.com or any OpenID provider")
+    oidc_client_id: str = Field("", description="the client id that this issuer gave you")
+    oidc_client_secret: str = Field("", description="the secret of the client id")
+    oidc_domains: str = Field("", description="domains of the e-mail addresses that may sign in, by commas; empty: any verified one")
+
+    @property
+    def problem(self) -> str:
+        """What is half set up, empty when all is well."""
+        if self.public_url and not self.public_url.startswith(("https://", "http://")):
+            return "console.public_url must begin with https:// (or http:// on your own machine)."
+        given = [bool(self.oidc_issuer), bool(self.oidc_client_id), bool(self.oidc_client_secret)]
+        if any(given) and not all(given):
+            return "Signing in with an organisation's account needs all of console.oidc_issuer, oidc_client_id and oidc_client_secret."
+        if any(given) and not self.public_url:
+            return "console.oidc_issuer needs console.public_url, to which the provider sends people back."
+        return ""
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """The domains in small letters."""
+        return frozenset(domain.strip().casefold() for domain in self.oidc_domains.split(",") if domain.strip())
 
 
 class Remote(BaseModel, extra="forbid"):

@@ -19,7 +19,7 @@ PREFIX = "FRONTDESK_"
 CONFIG_FILE = "frontdesk.toml"
 _NOT_SETTINGS = {"FRONTDESK_CONFIG", "FRONTDESK_FAULT"}
 # Never shown, not even when wrong.
-_SECRET = {"database_url", "vault_keys", "discord.bot_token", "remote.api_key", "remote.urls"}
+_SECRET = {"database_url", "vault_keys", "discord.bot_token", "remote.api_key", "remote.urls", "console.oidc_client_secret"}
 _SECRET |= {f"slack.{name}" for name in ("bot_token", "app_token", "signing_secret", "client_secret")}
 _USUAL_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "DISCORD_BOT_TOKEN")
 

@@ -32,7 +32,7 @@ _STEPS = {
 
 def report(line: str) -> None:
     """Tell the operator one thing."""
-    err.print(line, style="dim", markup=False)
+    err.print(line, style="dim", markup=False, soft_wrap=True)
 
 
 def with_frontdesk(work: Callable[[Frontdesk], Awaitable[T]]) -> T:

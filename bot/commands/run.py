@@ -25,7 +25,7 @@ def _parts(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the chat page, health and metrics; 0 takes a free one.")
 @click.option("--only", metavar="PARTS", default=",".join(sorted(ROLES)), show_default=True, callback=_parts, help="Parts to run here.")
 def command(port: int | None, only: frozenset[str]) -> None:
-    """Serve the chat page and answer; SIGTERM drains.
+    """Serve the chat page, the console and the platforms, and answer; SIGTERM drains.
 
     Several processes may share one database, each with parts of its own: any number of workers, any number of pages.
     Given --port, a process without a page serves health and metrics there too.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from bot.console.auth import (
+    PREFIX,
     console_of,
+    cookie_name,
     is_private,
     member_of,
     open_session,
@@ -17,20 +20,26 @@ from bot.console.auth import (
 )
 from bot.console.pages import page, redirect
 from bot.console.parts import Console
+from bot.console.providers import CALLBACK, LASTS, ProviderError
 from core.staff.actions import NotAllowedError
+
+logger = logging.getLogger(__name__)
 
 _NOT_PRIVATE = (
     "Over plain http anybody on the way could read along, so nobody signs in here. Open the console over https, or on the machine "
     "itself as http://127.0.0.1:8080/console/."
 )
 Text = Annotated[str, Form(max_length=500)]
+Next = Annotated[str, Query(max_length=500)]
+Short = Annotated[str, Query(max_length=200)]
+Code = Annotated[str, Query(max_length=4000)]
 
 
 def add_routes(router: APIRouter, _console: Console) -> None:
     """Add the pages that need no session."""
 
     @router.get("/sign-in")
-    async def sign_in(request: Request, next: Annotated[str, Query(max_length=500)] = "") -> Response:  # the name in the address
+    async def sign_in(request: Request, next: Next = "") -> Response:  # the name in the address
         return redirect(request, "/") if member_of(request) else _page(request, next=next)
 
     @router.post("/sign-in")
@@ -44,7 +53,7 @@ def add_routes(router: APIRouter, _console: Console) -> None:
         return _welcome(request, session, next)
 
     @router.get("/sign-in/link")
-    async def invited(request: Request, token: Annotated[str, Query(max_length=200)] = "") -> Response:
+    async def invited(request: Request, token: Short = "") -> Response:
         # Chat programs open links to show a preview of them: only the button uses this one up.
         name = await console_of(request).sign_in.invited(token)
         return page(request, "link.html", 200 if name else 404, token=token, name=name, problem=_problem(request))
@@ -59,6 +68,8 @@ def add_routes(router: APIRouter, _console: Console) -> None:
             return _page(request, str(error))
         return _welcome(request, session, "")
 
+    _add_elsewhere(router)
+
     @router.post("/sign-out")
     async def sign_out(request: Request) -> Response:
         if member := member_of(request):
@@ -68,11 +79,61 @@ def add_routes(router: APIRouter, _console: Console) -> None:
         return response
 
 
+def _add_elsewhere(router: APIRouter) -> None:
+    @router.get("/sign-in/elsewhere")
+    async def elsewhere(request: Request, next: Next = "") -> Response:
+        console = console_of(request)
+        if console.provider is None or not is_private(request):
+            return _page(request)
+        try:
+            await console.sign_in.may_start(_address(request))
+            challenge, browser = await console.challenges.begin(_within(next))
+            response = RedirectResponse(await console.provider.address(console.public_url.rstrip("/") + PREFIX + CALLBACK, challenge), 303)
+        except ProviderError as error:
+            return _page(request, str(await _failed(console, error)))
+        except NotAllowedError as error:
+            return _page(request, str(error))
+        set_cookie(request, response, "state", browser, int(LASTS.total_seconds()))
+        return response
+
+    @router.get(CALLBACK)
+    async def callback(request: Request, state: Short = "", code: Code = "", iss: Code = "") -> Response:
+        console = console_of(request)
+        try:
+            session, next = await _redeemed(request, console, state, code, iss)
+            response = _welcome(request, session, next)
+        except NotAllowedError as error:
+            response = _page(request, str(error))
+        set_cookie(request, response, "state", "")
+        return response
+
+
+async def _redeemed(request: Request, console: Console, state: str, code: str, issuer: str) -> tuple[str, str]:
+    """The token of a new session, and where to go on. Raises `NotAllowedError`."""
+    challenge = await console.challenges.redeem(state, request.cookies.get(cookie_name(request, "state"), ""))
+    if challenge is None or console.provider is None:
+        raise await console.sign_in.failed("state")
+    if not code or issuer not in ("", console.provider.issuer):
+        raise await console.sign_in.failed("declined" if not code else "issuer")
+    try:
+        claimed = await console.provider.claimed(console.public_url.rstrip("/") + PREFIX + CALLBACK, challenge, code)
+    except ProviderError as error:
+        raise await _failed(console, error) from error
+    return await console.sign_in.by_identity(claimed.identity, claimed.email), challenge.next
+
+
+async def _failed(console: Console, error: ProviderError) -> NotAllowedError:
+    logger.warning("signing in elsewhere failed: %s", error)
+    return await console.sign_in.failed("provider")
+
+
 def _page(request: Request, problem: str = "", *, next: str = "", name: str = "") -> Response:  # the name in the address
     takes_passwords = console_of(request).sign_in.takes_passwords and not _problem(request)
     said = _problem(request) or problem
     status = 403 if said else 200
-    return page(request, "sign_in.html", status, problem=said, next=next, name=name, takes_passwords=takes_passwords)
+    provider = None if _problem(request) else console_of(request).provider
+    where = {"provider": provider.name if provider else "", "next": next, "name": name}
+    return page(request, "sign_in.html", status, problem=said, takes_passwords=takes_passwords, **where)
 
 
 def _welcome(request: Request, session: str, next: str) -> Response:

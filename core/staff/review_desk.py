@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from core.audit import AuditLog
 from core.members import Member
 from core.reviews import Held, Place, ReviewItem, ReviewQueue, Verdict
@@ -23,6 +25,10 @@ class ReviewDesk:
     async def count(self, member: Member) -> int:
         """Return how many wait, counted up to a thousand."""
         return await self._queue.count(member.scope, _COUNTED)
+
+    async def since(self, member: Member, moment: datetime, limit: int) -> tuple[ReviewItem, ...]:
+        """Return the newest that were queued after `moment`, oldest first."""
+        return await self._queue.since(member.scope, moment, limit)
 
     async def open(self, member: Member, turn_id: str) -> Held | None:
         """Take an item; None when there is no such turn for this member."""

@@ -19,10 +19,13 @@ NO_PASSWORDS = "Passwords are switched off here: sign in with your organisation'
 NOT_A_MEMBER = "You are not a member of this team yet. Ask an admin to add you under the e-mail address of your account."
 PASSWORD_LENGTH = f"A password has {LEAST_CHARS} to {MOST_CHARS} characters."
 FIRST_NAME = "admin"
+OTHER_DOMAIN = "Your e-mail address does not belong to this organisation."
+ELSEWHERE_FAILED = "Signing in there did not work. Please try again; if it goes on, tell whoever runs this: the log says why."
 _LINK = "sign-in link"
 _FIRST = "first admin"  # the payload of a link that makes its user the first member
 _WINDOW = timedelta(minutes=15)
 _TRIES = 10  # of one address, and of one name, within the window
+_STARTS = 60  # sign-ins elsewhere that one address begins within the window: an office may share it
 _MOST_TOKEN = 200  # characters; ours have 43
 
 
@@ -36,11 +39,16 @@ class SignIn:
     attempts: Attempts
     audit: AuditLog
     takes_passwords: bool
+    domains: frozenset[str] = frozenset()  # of e-mail addresses that may come in; empty: any
     passwords: Passwords = Passwords()
 
     async def member(self, session: str) -> Member | None:
         """Return whose session a token is."""
         return await self.sessions.member(digest(session)) if 0 < len(session) <= _MOST_TOKEN else None
+
+    async def still(self, session: str) -> Member | None:
+        """Return whose session a token still is, without counting it as used: a page that only listens keeps nobody signed in."""
+        return await self.sessions.look(digest(session)) if 0 < len(session) <= _MOST_TOKEN else None
 
     async def link_for(self, member: Member) -> str:
         """Return the token of a link by which a member can sign in once."""
@@ -86,6 +94,9 @@ class SignIn:
 
         Nobody becomes a member by this: a provider for everybody would let everybody in.
         """
+        if self.domains and email.casefold().rpartition("@")[2] not in self.domains:
+            await self._refuse("", "provider", "domain", issuer=identity.issuer, subject=identity.subject)
+            raise NotAllowedError(OTHER_DOMAIN)
         member = await self.members.identified(identity)
         if member is None:
             named = await self.members.named(email) if email else None
@@ -111,9 +122,14 @@ class SignIn:
         await self.audit.record(member.actor, "console.password", member.name, "done")
         return await self._begin(member, "new password")
 
-    async def refused(self, how: str, reason: str, **detail: str) -> None:
-        """Record that somebody could not sign in for a reason that is not known here."""
-        await self._refuse("", how, reason, **detail)
+    async def may_start(self, address: str) -> None:
+        """Count a sign-in elsewhere that is begun: each is a row. Raises `NotAllowedError`."""
+        await self._count(f"provider:{address}", "provider", _STARTS)
+
+    async def failed(self, reason: str) -> NotAllowedError:
+        """Record that signing in elsewhere did not work, and return what to raise."""
+        await self._refuse("", "provider", reason)
+        return NotAllowedError(ELSEWHERE_FAILED)
 
     async def _first(self) -> Member | None:
         """The first admin; None when somebody else was quicker, with another link."""
@@ -128,8 +144,8 @@ class SignIn:
         await self.tickets.issue(digest(link), _LINK, payload, LINK_LASTS)
         return link
 
-    async def _count(self, key: str, how: str) -> None:
-        if not await self.attempts.allow(key, _TRIES, _WINDOW):
+    async def _count(self, key: str, how: str, limit: int = _TRIES) -> None:
+        if not await self.attempts.allow(key, limit, _WINDOW):
             await self._refuse("", how, "too many")
             raise NotAllowedError(TOO_MANY)
 
