@@ -27,6 +27,7 @@ _STEPS = {
     "copy": "Copying",
     "hash": "Hashing",
     "scan": "Inspecting",
+    "write": "Writing",
 }
 
 

@@ -84,6 +84,10 @@ class FigureBook(Protocol):
         """Count again the days in which something may have changed; return how many. Any number of processes may."""
         ...
 
+    async def refresh_all(self) -> int:
+        """Count every day again: turns of long ago have come in."""
+        ...
+
     async def overview(self, scope: Scope, period: Period, platform: str | None = None) -> Overview:
         """Return the figures of a period."""
         ...

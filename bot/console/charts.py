@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 640, 220
+WIDTH, HEIGHT = 460, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 10, 26
 _TICKS = 4
-_MOST_LABELS = 8
+_MOST_LABELS = 6
 
 
 class Bar(NamedTuple):

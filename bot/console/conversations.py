@@ -61,7 +61,7 @@ async def _turn(request: Request, turn: ReadTurn, member: Member, names: dict[st
         "question": record.question,
         "answer": reply.text,
         "text_by_staff": turn.text_by_staff,
-        "decision": labels.DECISIONS[reply.decision],
+        "decision": labels.decision(reply),
         "reason": labels.REASONS.get(reply.reason, reply.reason.value.replace("_", " ")),
         "confidence": labels.score(reply.confidence),
         "passages": [await _passage(request, hit, reply) for hit in reply.hits],

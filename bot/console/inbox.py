@@ -99,6 +99,7 @@ def row_of(item: ReviewItem, member: Member, names: dict[str, str]) -> dict[str,
     return {
         "turn_id": item.record.turn_id,
         "conversation": f"/console/conversations/{item.conversation_id}?turn={item.record.turn_id}#turn-{item.record.turn_id}",
+        "risk": int(item.signs),
         "signs": labels.signs(item.signs),
         "question": excerpt(item.record.question) or "(erased)",
         "answer": excerpt(reply.text) or "(erased)",

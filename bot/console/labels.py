@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from core.domain import Decision, Reason
+from core.domain import Decision, Reason, Reply
 from core.reviews import Sign, Verdict
 from core.search import NO_MODEL
 
@@ -17,7 +17,7 @@ class Label(NamedTuple):
 
 
 _SIGNS = {
-    Sign.UNHELPFUL: Label("👎 not helpful", "bad"),
+    Sign.UNHELPFUL: Label("not helpful", "bad"),
     Sign.UNSURE: Label("low confidence", "warn"),
     Sign.UNGROUNDED: Label("ungrounded", "warn"),
     Sign.UNHAPPY: Label("unhappy", "warn"),
@@ -48,6 +48,11 @@ REASONS = {
     Reason.FAILED: "answering failed three times",
     Reason.TOO_MANY: "a limit was reached",
 }
+
+
+def decision(reply: Reply) -> Label:
+    """Return what the bot did."""
+    return Label("quoted passage", "good") if reply.reason is Reason.QUOTED else DECISIONS[reply.decision]
 
 
 def signs(found: Sign) -> list[Label]:

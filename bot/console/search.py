@@ -66,7 +66,7 @@ async def _choices(request: Request, member: Member) -> dict[str, list[tuple[str
         "workspace": [(":".join(place), " · ".join(place)) for place in found.workspaces],
         "decision": [(decision.value, labels.DECISIONS[decision].text) for decision in Decision],
         "model": [(NONE, "no model"), *((name, name) for name in found.models)],
-        "feedback": [("helpful", "👍 helpful"), ("unhelpful", "👎 not helpful")],
+        "feedback": [("helpful", "helpful"), ("unhelpful", "not helpful")],
     }
 
 
@@ -79,7 +79,7 @@ def _row(one: FoundTurn, terms: tuple[Term, ...]) -> dict[str, Any]:
         "place": f"{record.address.platform} · {record.address.workspace_id}",
         "question": marked(record.question, terms),
         "answer": marked(record.reply.text, terms),
-        "decision": labels.DECISIONS[record.reply.decision],
+        "decision": labels.decision(record.reply),
         "confidence": labels.score(record.reply.confidence),
         "helpful": one.helpful,
         "is_erased": not (record.question or record.reply.text),

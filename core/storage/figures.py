@@ -34,7 +34,18 @@ class SqlFigureBook:
         """See `FigureBook.refresh`."""
         async with self._database.read() as connection:
             now = await self._database.now(connection)
-            days = await _days(connection, now)
+            until = (await connection.execute(select(rollups.c.until).where(rollups.c.name == _NAME))).scalar()
+            days = await _days(connection, until, now)
+        return await self._count_all(days, now)
+
+    async def refresh_all(self) -> int:
+        """See `FigureBook.refresh_all`."""
+        async with self._database.read() as connection:
+            now = await self._database.now(connection)
+            days = await _days(connection, None, now)
+        return await self._count_all(days, now)
+
+    async def _count_all(self, days: list[date], now: datetime) -> int:
         for day in days:
             await self._count(day)
         await self._note(now)
@@ -106,9 +117,8 @@ _COUNTED = (
 )
 
 
-async def _days(connection: AsyncConnection, now: datetime) -> list[date]:
+async def _days(connection: AsyncConnection, until: datetime | None, now: datetime) -> list[date]:
     """The days to count: all of them the first time, then those that are new and those of turns that somebody judged since."""
-    until = (await connection.execute(select(rollups.c.until).where(rollups.c.name == _NAME))).scalar()
     if until is None:
         first = (await connection.execute(select(func.min(turn_index.c.number)))).scalar()
         return _range(moment_of(first).date(), now.date()) if first is not None else []

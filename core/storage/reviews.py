@@ -147,7 +147,7 @@ async def _claim(connection: AsyncConnection, turn_id: str, member: str, now: da
     return (await connection.execute(update(reviews).where(*free).values(**values))).rowcount == 1
 
 
-def item_of(row: Mapping[str, Any], now: datetime) -> ReviewItem:
+def item_of(row: Mapping[Any, Any], now: datetime) -> ReviewItem:
     """Return the review of a row that holds its turn and `PLACE` too."""
     holds = row["claimed_until"] is not None and row["claimed_until"] > now
     verdict = Verdict(row["verdict"]) if row["verdict"] else None

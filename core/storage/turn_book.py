@@ -60,7 +60,7 @@ def _records() -> Select[Any]:
     return select(*turns.c, *PLACE).join(conversations, conversations.c.conversation_id == turns.c.conversation_id)
 
 
-def record_of(row: Mapping[str, Any]) -> TurnRecord:
+def record_of(row: Mapping[Any, Any]) -> TurnRecord:
     """Return the turn of a row that holds `PLACE` too."""
     address = Address(*(row[column.name] for column in PLACE))
     return TurnRecord(row["turn_id"], address, row["actor_id"], row["question"], reply_of(row), row["asked_at"])

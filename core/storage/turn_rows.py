@@ -124,7 +124,7 @@ def _hit_row(hit: Hit) -> dict[str, Any]:
     }
 
 
-def reply_of(row: Mapping[str, Any]) -> Reply:
+def reply_of(row: Mapping[Any, Any]) -> Reply:
     """Return the reply of a row; its passages come without their text, which the snapshot holds."""
     return Reply(
         decision=Decision(row["decision"]),

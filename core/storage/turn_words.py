@@ -14,7 +14,7 @@ from core.members import Scope
 from core.search import Term, TurnFilter, terms_of
 from core.storage.review_tables import turn_words
 
-_SIMPLE = literal_column("'simple'::regconfig")
+_SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
 
 
 def sqlite_match(scope: Scope, wanted: TurnFilter) -> ColumnElement[bool] | None:
