@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_models import control_of
 from core.domain import Passage
 from core.errors import KnowledgeError, SettingsError
+from core.members import Role
+from core.staff.commands import Commands
 from core.staff.membership import Membership
+from core.staff.model_desk import ModelDesk
 from core.staff.reading_room import ReadingRoom
 from core.staff.review_desk import ReviewDesk
+from core.staff.rights import Rule
 from core.staff.sign_in import SignIn
 from core.storage.conversation_book import SqlConversationBook
 from core.storage.members import SqlMembers
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from bot.setting_groups import Console as Asked
 
 _LIBRARIES = ("argon2", "authlib", "httpx2", "jinja2", "python_multipart")
+_PLATFORM = "console"
 MISSING = "The console needs its libraries. Run: pip install 'frontdesk[console]'"
 
 
@@ -69,7 +75,7 @@ def parts_of(graph: Frontdesk, passage: Callable[[str], Awaitable[Passage | None
     return Console(
         sign_in=sign_in_of(graph),
         audit=graph.audit_log,
-        members=membership_of(graph),
+        membership=membership_of(graph),
         challenges=Challenges(SqlTickets(graph.database)),
         reviews=reviews,
         reading=ReadingRoom(SqlConversationBook(graph.database), SqlTurnSearch(graph.database), graph.audit_log),
@@ -77,6 +83,8 @@ def parts_of(graph: Frontdesk, passage: Callable[[str], Awaitable[Passage | None
         passage=known,
         counters={"inbox": reviews.count},
         closing=closing,
+        models=ModelDesk(graph.model_registry, graph.host_board, graph.version_log),
+        commands=_commands(graph),
         provider=_provider(asked),
         public_url=asked.public_url,
     )
@@ -105,6 +113,13 @@ def link_at(graph: Frontdesk, url: str, token: str) -> str:
     """Return the address of a sign-in link; `url` is where this process is, for when no setting says how browsers get there."""
     base = (graph.settings.console.public_url or url).rstrip("/")
     return f"{base}/console/sign-in/link?token={token}"
+
+
+def _commands(graph: Frontdesk) -> Commands:
+    """What admins of the whole installation may have done; who that is, the console knows."""
+    rule = Rule(home_workspaces=frozenset({_PLATFORM}), admin_groups=frozenset({Role.ADMIN.name}))
+    channels, backlog = graph.channels, graph.inbox.backlog
+    return Commands({_PLATFORM: rule}, graph.audit_log, channels, graph.knowledge_store, backlog, control_of(graph))
 
 
 def _provider(asked: Asked) -> Provider | None:

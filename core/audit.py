@@ -51,6 +51,29 @@ def chained(previous: str, entry: AuditEntry) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries to show; each part that is not empty must fit."""
+
+    actor: str = ""  # exactly
+    action: str = ""  # begins with
+    result: str = ""  # exactly
+    text: str = ""  # somewhere in actor, target or detail
+
+    def fits(self, entry: AuditEntry) -> bool:
+        """Tell whether an entry is to be shown."""
+        texts = (entry.actor, entry.target, detail_text(entry))
+        return (
+            self.actor in ("", entry.actor)
+            and entry.action.startswith(self.action)
+            and self.result in ("", entry.result)
+            and any(self.text.lower() in text.lower() for text in texts)
+        )
+
+
+EVERYTHING = Filter()
+
+
 class AuditLog(Protocol):
     """Entries in the order they were made; none is ever changed."""
 
@@ -66,8 +89,8 @@ class AuditLog(Protocol):
         """Add an entry with the result `done`; False, and none is added, when `actor` did the same to `target` within `seconds`."""
         ...
 
-    async def entries(self, limit: int, before: int | None = None) -> tuple[AuditEntry, ...]:
-        """Return the newest entries, newest first, of those with a smaller id than `before`."""
+    async def entries(self, limit: int, before: int | None = None, wanted: Filter = EVERYTHING) -> tuple[AuditEntry, ...]:
+        """Return the newest `wanted` entries, newest first, of those with a smaller id than `before`."""
         ...
 
     async def verify(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, Protocol
@@ -71,6 +72,10 @@ class Members(Protocol):
 
     async def all(self) -> tuple[Member, ...]:
         """Return every member, by name."""
+        ...
+
+    async def names(self) -> Mapping[str, str]:
+        """Return the name of every member by how the audit log names them, also of those who were removed."""
         ...
 
     async def change(self, member_id: str, role: Role, scope: Scope) -> bool:

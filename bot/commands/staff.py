@@ -13,9 +13,27 @@ from bot.bootstrap_console import link_at, membership_of, sign_in_of
 from bot.terminal import err, out, print_json, with_frontdesk
 from core.errors import FrontdeskError, SettingsError
 from core.members import EVERYWHERE, Member, Role, Scope
+from core.staff.actions import NotAllowedError
 from core.staff.membership import scope_of
 
 _ROLES = [role.name.lower() for role in Role]
+
+
+def _scope(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> Scope | None:
+    try:
+        return scope_of(" ".join(value)) if value else None
+    except NotAllowedError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+_workspaces = click.option(
+    "--workspace",
+    "scope",
+    multiple=True,
+    callback=_scope,
+    metavar="PLATFORM:ID",
+    help="Only this one, again for more. Default: every one.",
+)
 
 
 @click.group()
@@ -26,10 +44,8 @@ def command() -> None:
 @command.command()
 @click.argument("name")
 @click.option("--role", type=click.Choice(_ROLES), help="What they may do: a viewer unless said otherwise.")
-@click.option(
-    "--workspace", "workspaces", multiple=True, metavar="PLATFORM:ID", help="Only this one; may be given again. Default: every one."
-)
-def add(name: str, role: str | None, workspaces: tuple[str, ...]) -> None:
+@_workspaces
+def add(name: str, role: str | None, scope: Scope | None) -> None:
     """Let NAME sign in, and print a link that is good for one sign-in within 15 minutes.
 
     NAME is what others see; where staff sign in with the account of an organisation, it is the e-mail address there. For a member it
@@ -40,8 +56,7 @@ def add(name: str, role: str | None, workspaces: tuple[str, ...]) -> None:
       frontdesk staff add ann@example.com --role editor
       frontdesk staff add bob --role agent --workspace slack:T0123456789
     """
-    scope = scope_of(" ".join(workspaces))
-    link, member = with_frontdesk(lambda graph: _add(graph, name, role, scope if workspaces else None))
+    link, member = with_frontdesk(lambda graph: _add(graph, name, role, scope))
     err.print(f"{member.name} is {member.role.name.lower()} in {_where(member.scope)}. Once, within 15 minutes:", markup=False, style="dim")
     click.echo(link)
 

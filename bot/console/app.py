@@ -9,14 +9,25 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bot.console import account, conversations, inbox, live, overview, search, sign_in
+from bot.console import account, audit, conversations, inbox, live, members, models, overview, search, sign_in
 from bot.console.auth import identified, own_form, signed_in
 from bot.console.errors import Shield, add_handlers
 from bot.console.pages import STATIC, asked_of, navigation, redirect
 from bot.console.parts import Console
 from core.members import Member
 
-_PAGES: tuple[Any, ...] = (account, inbox, conversations, overview, search, live)  # modules with `add_routes(router, console)`
+# Modules with `add_routes(router, console)`.
+_PAGES: tuple[Any, ...] = (inbox, conversations, overview, search, live, models, audit, members, account)
+    inbox,
+    conversations,
+    overview,
+    search,
+    live,
+    models,
+    audit,
+    members,
+    account,
+)  # with `add_routes(router, console)`
 
 
 def build(console: Console) -> FastAPI:
@@ -32,7 +43,7 @@ def build(console: Console) -> FastAPI:
         module.add_routes(router, console)
     app.include_router(visitors)
     app.include_router(router)
-    app.state.asked = asked_of(app.routes)
+    app.state.asked = asked_of(router.routes)
     add_handlers(app)
     app.add_middleware(Shield)
     return app

@@ -11,7 +11,9 @@ from core.audit import AuditLog
 from core.domain import Passage
 from core.figures import FigureBook
 from core.members import Member
+from core.staff.commands import Commands
 from core.staff.membership import Membership
+from core.staff.model_desk import ModelDesk
 from core.staff.reading_room import ReadingRoom
 from core.staff.review_desk import ReviewDesk
 from core.staff.sign_in import SignIn
@@ -23,8 +25,10 @@ class Console:
 
     sign_in: SignIn
     audit: AuditLog
-    members: Membership
+    membership: Membership
     challenges: Challenges
+    models: ModelDesk
+    commands: Commands
     reviews: ReviewDesk
     reading: ReadingRoom
     figures: FigureBook

@@ -28,11 +28,12 @@ class Caller(NamedTuple):
     platform: str
     workspace_id: str  # the installation it is given in: of a whole organisation, where the person belongs to one of its teams
     channel_id: str = ""
+    known_as: str = ""  # to the audit log, where that is not by platform and account
 
     @property
     def actor(self) -> str:
         """How the audit log names them."""
-        return f"{self.platform}:{self.person.workspace_id or ''}:{self.person.user_id}"
+        return self.known_as or f"{self.platform}:{self.person.workspace_id or ''}:{self.person.user_id}"
 
 
 class Outcome(NamedTuple):

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, RowMapping, func, select
+from sqlalchemy import ColumnElement, Row, RowMapping, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.audit import START, STARTED, AuditEntry, chained, detail_text
+from core.audit import EVERYTHING, START, STARTED, AuditEntry, Filter, chained, detail_text
 from core.storage.database import Database
 from core.storage.staff_tables import audit
+from core.text import clean
 
 _AT_ONCE = 1000  # rows read at a time
 
@@ -50,9 +51,9 @@ class SqlAuditLog:
         await self.record(actor, action, target, "done", **detail)
         return True
 
-    async def entries(self, limit: int, before: int | None = None) -> tuple[AuditEntry, ...]:
+    async def entries(self, limit: int, before: int | None = None, wanted: Filter = EVERYTHING) -> tuple[AuditEntry, ...]:
         """See `AuditLog.entries`."""
-        query = select(audit).order_by(audit.c.audit_id.desc()).limit(limit)
+        query = select(audit).where(*_conditions(wanted)).order_by(audit.c.audit_id.desc()).limit(limit)
         query = query if before is None else query.where(audit.c.audit_id < before)
         async with self._database.read() as connection:
             return tuple(_entry(row) for row in (await connection.execute(query)).mappings())
@@ -80,6 +81,16 @@ class SqlAuditLog:
         insert = audit.insert().values(**texts, detail=detail_text(entry), previous=previous, hash=chained(previous, entry))
         audit_id: int = (await connection.execute(insert.returning(audit.c.audit_id))).scalar_one()
         return audit_id
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    found = [audit.c[name] == clean(text) for name, text in (("actor", wanted.actor), ("result", wanted.result)) if text]
+    if wanted.action:
+        found.append(func.substr(audit.c.action, 1, len(clean(wanted.action))) == clean(wanted.action))
+    if wanted.text:
+        columns = (audit.c.actor, audit.c.target, audit.c.detail)
+        found.append(or_(*(column.icontains(clean(wanted.text), autoescape=True) for column in columns)))
+    return found
 
 
 async def _oldest_first(connection: AsyncConnection) -> AsyncIterator[RowMapping]:

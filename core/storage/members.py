@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, select, update
@@ -42,6 +43,12 @@ class SqlMembers:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(members).where(_present))).mappings()
             return tuple(sorted(map(member_of, rows), key=lambda one: name_key(one.name)))
+
+    async def names(self) -> Mapping[str, str]:
+        """See `Members.names`."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(members))).mappings()
+            return {member_of(row).actor: row["name"] for row in rows}
 
     async def change(self, member_id: str, role: Role, scope: Scope) -> bool:
         """See `Members.change`."""

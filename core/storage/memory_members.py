@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,12 +22,14 @@ class MemoryMembers:
         self._members: dict[str, Member] = {}
         self._identities: dict[str, Identity] = {}
         self._passwords: dict[str, str] = {}
+        self._names: dict[str, str] = {}
 
     async def add(self, member: Member) -> bool:
         """See `Members.add`."""
         if await self.named(member.name):
             return False
         self._members[member.member_id] = replace(member, name=clean(member.name))
+        self._names[member.actor] = clean(member.name)
         return True
 
     async def member(self, member_id: str) -> Member | None:
@@ -41,6 +43,10 @@ class MemoryMembers:
     async def all(self) -> tuple[Member, ...]:
         """See `Members.all`."""
         return tuple(sorted(self._members.values(), key=lambda one: name_key(one.name)))
+
+    async def names(self) -> Mapping[str, str]:
+        """See `Members.names`."""
+        return dict(self._names)
 
     async def change(self, member_id: str, role: Role, scope: Scope) -> bool:
         """See `Members.change`."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.audit import START, STARTED, AuditEntry, chained
+from core.audit import EVERYTHING, START, STARTED, AuditEntry, Filter, chained
 from core.domain import utc_now
 from core.feedback import Feedback
 from core.privacy import ErasureReport, tombstone, user_document
@@ -47,9 +47,10 @@ class MemoryAuditLog:
         await self.record(actor, action, target, "done", **detail)
         return True
 
-    async def entries(self, limit: int, before: int | None = None) -> tuple[AuditEntry, ...]:
+    async def entries(self, limit: int, before: int | None = None, wanted: Filter = EVERYTHING) -> tuple[AuditEntry, ...]:
         """See `AuditLog.entries`."""
-        newest_first = (entry for entry, _ in reversed(self.rows) if before is None or entry.audit_id < before)
+        shown = [entry for entry, _ in self.rows if wanted.fits(entry)]
+        newest_first = (entry for entry in reversed(shown) if before is None or entry.audit_id < before)
         return tuple(replace(entry, detail=dict(entry.detail)) for entry in newest_first)[:limit]
 
     async def verify(self) -> int | None:

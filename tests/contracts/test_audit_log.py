@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from sqlalchemy import delete, update
 
-from core.audit import AuditLog
+from core.audit import AuditLog, Filter
 from core.domain import utc_now
 from core.storage.audit import SqlAuditLog
 from core.storage.database import Database
@@ -47,6 +47,27 @@ async def test_entries_come_newest_first_page_by_page(log: AuditLog) -> None:
     assert [entry.detail["number"] for entry in first] == [4, 3]
     assert [entry.audit_id for entry in await log.entries(2, before=first[-1].audit_id)] == [ids[2], ids[1]]
     assert await log.entries(2, before=ids[0]) == ()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Filter(actor="ann"), ["models.reload", "knowledge.publish"]),
+        (Filter(action="models."), ["models.promote", "models.reload"]),
+        (Filter(result="denied"), ["models.promote"]),
+        (Filter(text="BASIC"), ["knowledge.publish"]),
+        (Filter(text="100%"), ["models.promote"]),
+        (Filter(text="1_0"), []),
+        (Filter(actor="bob", action="knowledge"), []),
+    ],
+    ids=str,
+)
+async def test_entries_are_found_by_who_what_and_how_it_went(log: AuditLog, wanted: Filter, found: list[str]) -> None:
+    await log.record("ann", "models.reload", "answers", "done")
+    await log.record("bob", "models.promote", "m@1", "denied", share="100%")
+    await log.record("ann", "knowledge.publish", "basics", "done")
+    assert sorted(entry.action for entry in await log.entries(10, wanted=wanted)) == sorted(found)
+    assert await log.entries(10, before=1, wanted=wanted) == ()
 
 
 async def test_what_nobody_touched_is_well_and_so_is_an_empty_log(log: AuditLog) -> None:

@@ -97,6 +97,7 @@ async def test_a_name_is_free_again_once_its_member_is_removed(house: House) -> 
     assert await house.members.add(new)
     assert await house.members.named("Ann") == new
     assert not await house.members.change(old.member_id, Role.ADMIN, EVERYWHERE)
+    assert await house.members.names() == {old.actor: "Ann", new.actor: "Ann"}
 
 
 async def test_a_provider_knows_a_member_by_one_subject_only(house: House) -> None:

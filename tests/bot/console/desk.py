@@ -54,6 +54,13 @@ class Desk:
     sign_in: SignIn
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
+    @property
+    def console(self) -> FastAPI:
+        """The console inside the application."""
+        (found,) = (route for route in self.app.routes if getattr(route, "name", "") == "console")
+        console: FastAPI = found.app  # type: ignore[attr-defined]
+        return console
+
     async def member(self, role: Role, scope: Scope = EVERYWHERE, name: str = "") -> Member:
         member_id = uuid.uuid4().hex
         member = Member(member_id, name or f"{role.name.lower()}-{member_id[:6]}", role, scope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -187,18 +188,12 @@ async def _any_token(desk: Desk, browser: Browser) -> str:
 async def test_who_is_known_to_discord_comes_in_by_discord(desk: Desk, provider: OidcProvider) -> None:
     member = await desk.member(Role.AGENT, name="ann@shop.example")
     # The console asks discord.com, which stands on the loopback here.
-    desk.app.router.routes[-1].app.state.console = _with(desk, DiscordProvider(CLIENT, SECRET, provider.url))  # type: ignore[attr-defined]
+    desk.console.state.console = replace(desk.console.state.console, provider=DiscordProvider(CLIENT, SECRET, provider.url))
     browser, answer = await come_in(desk)
     assert answer.status_code == 303
     provider.discord["verified"] = False
     assert (await come_in(desk))[1].status_code == 403
     assert member.name in (await browser.get("/account")).text
-
-
-def _with(desk: Desk, provider: DiscordProvider) -> Any:
-    from dataclasses import replace
-
-    return replace(desk.app.router.routes[-1].app.state.console, provider=provider)  # type: ignore[attr-defined]
 
 
 async def test_the_way_to_the_provider_asks_for_a_code_with_proof_and_holds_no_secret(desk: Desk) -> None:
