@@ -18,16 +18,6 @@ from core.members import Member
 
 # Modules with `add_routes(router, console)`.
 _PAGES: tuple[Any, ...] = (inbox, conversations, overview, search, live, models, audit, members, account)
-    inbox,
-    conversations,
-    overview,
-    search,
-    live,
-    models,
-    audit,
-    members,
-    account,
-)  # with `add_routes(router, console)`
 
 
 def build(console: Console) -> FastAPI:
