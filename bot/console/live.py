@@ -19,6 +19,7 @@ from bot.console.inbox import counted, names_of, row_of
 from bot.console.parts import Console
 from core.domain import utc_now
 from core.members import Member, Role
+from core.reviews import Place
 
 EVERY_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0  # proxies close what says nothing for a minute
@@ -55,15 +56,15 @@ class _Told:
     """What somebody who listens knows already."""
 
     counts: dict[str, Any] = field(default_factory=dict)
-    turns: set[str] = field(default_factory=set)
+    places: set[Place] = field(default_factory=set)
     since: datetime = field(default_factory=utc_now)
     at: float = 0.0
 
 
 async def _events(request: Request, member: Member) -> AsyncIterator[str]:
     console, told = console_of(request), _Told()
-    while await console.sign_in.still(session_token(request)) == member:
-        for event in [*await _counts(request, member, told), *await _reviews(request, member, told)]:
+    while await asyncio.shield(console.sign_in.still(session_token(request))) == member:
+        for event in await asyncio.shield(_look(request, member, told)):  # a query that is cancelled costs its connection
             told.at = time.monotonic()
             yield event
         if time.monotonic() - told.at > HEARTBEAT_SECONDS:
@@ -72,6 +73,10 @@ async def _events(request: Request, member: Member) -> AsyncIterator[str]:
         if await _closes(console.closing):
             return
     yield _event("over", {})  # the page must not come back by itself
+
+
+async def _look(request: Request, member: Member, told: _Told) -> list[str]:
+    return [*await _counts(request, member, told), *await _reviews(request, member, told)]
 
 
 async def _closes(closing: asyncio.Event) -> bool:
@@ -94,8 +99,8 @@ async def _counts(request: Request, member: Member, told: _Told) -> list[str]:
 async def _reviews(request: Request, member: Member, told: _Told) -> list[str]:
     """What was queued since the last look, each item once."""
     items = await console_of(request).reviews.since(member, told.since - _OVERLAP, _AT_ONCE)
-    new = [item for item in items if item.record.turn_id not in told.turns and item.queued_at > told.since - _OVERLAP]
-    told.turns = {item.record.turn_id for item in items}
+    new = [item for item in items if item.place not in told.places]
+    told.places = {item.place for item in items}
     told.since = max((item.queued_at for item in items), default=told.since)
     names = await names_of(request) if new else {}
     return [_event("review", _document(row_of(item, member, names))) for item in new]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -39,6 +40,7 @@ _OUTCOMES = ((46, "direct"), (25, "composed"), (6, "quoted"), (9, "clarify"), (9
 _ABANDONED = 0.35  # of hand-overs: nobody has taken them yet
 _REVIEWED_AFTER_DAYS = 2
 _FORGOTTEN = 0.04  # of what is older: still nobody has looked at it
+_WORD = re.compile(r"[\w-]+")
 _NEXT_MODEL = 0.6  # of the month: then another model was promoted
 
 
@@ -104,7 +106,7 @@ class DemoMonth:
         if outcome == "person":
             return rng.choice(words.ANGRY if rng.random() < 0.4 else words.PERSON)
         asked = rng.choice((topic.title, *topic.alternatives))
-        asked = asked if outcome != "clarify" else " ".join(asked.rstrip("?").split()[-3:])
+        asked = asked if outcome != "clarify" else " ".join(_WORD.findall(asked)[-3:]).capitalize()
         opening = rng.choice(words.OPENINGS) if position == 0 else rng.choice(words.FOLLOW_UPS)
         goes_on = opening.endswith((", ", ": ", "And "))
         asked = asked if asked.endswith(("?", ".", "!")) else f"{asked}?"

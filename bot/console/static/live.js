@@ -41,7 +41,9 @@ function rowOf(data) {
 
 function insert(data) {
   if (!template || !isFirstPage) return;
-  [...queue.children].find((row) => row.dataset.turn === data.turn_id)?.remove();
+  const known = [...queue.children].find((row) => row.dataset.turn === data.turn_id);
+  if (known && Number(known.dataset.risk) === data.risk) return;
+  known?.remove();
   const below = [...queue.children].find((row) => Number(row.dataset.risk) <= data.risk);
   queue.insertBefore(rowOf(data), below || null);
   document.getElementById("nothing").hidden = true;
