@@ -22,6 +22,7 @@ _MOST = 1000  # as the desk counts
 _PLACE = re.compile(r"(\d{1,3})\.(\d{1,17})\.([\w-]{1,32})", re.ASCII)  # risk, microseconds, turn
 EMPTY = "Nothing waits for a review."
 Reading = Annotated[Member, Depends(at_least(Role.VIEWER))]
+Said = Annotated[str, Form(pattern=f"^({'|'.join(Verdict)})$")]
 Reviewing = Annotated[Member, Depends(at_least(Role.AGENT))]
 
 
@@ -63,15 +64,18 @@ def add_routes(router: APIRouter, _console: Console) -> None:
 
     @router.post("/inbox/{turn_id}/leave")
     async def leave(request: Request, member: Reviewing, turn_id: str) -> Response:
-        await console_of(request).reviews.leave(member, turn_id)
+        if not await console_of(request).reviews.leave(member, turn_id):
+            raise await not_here(request, f"turn:{turn_id}")
         return redirect(request, "/inbox")
 
     @router.post("/inbox/{turn_id}/verdict")
-    async def decide(request: Request, member: Reviewing, turn_id: str, verdict: Annotated[Verdict, Form()]) -> Response:
+    async def decide(request: Request, member: Reviewing, turn_id: str, verdict: Said) -> Response:
         desk = console_of(request).reviews
-        if not await desk.decide(member, turn_id, verdict):
-            return redirect(request, "/inbox", "Nothing was kept: this item is not there, or somebody else looks at it.", ok=False)
-        if verdict is Verdict.NEEDS_CORRECTION and "/correct" in request.app.state.asked:
+        if await desk.item(member, turn_id) is None:
+            raise await not_here(request, f"turn:{turn_id}")
+        if not await desk.decide(member, turn_id, Verdict(verdict)):
+            return redirect(request, "/inbox", "Nothing was kept: somebody else looks at this one right now.", ok=False)
+        if verdict == Verdict.NEEDS_CORRECTION and "/correct" in request.app.state.asked:
             return redirect(request, f"/correct?turn_id={turn_id}")
         item = await desk.beside(member, turn_id) or await desk.beside(member, None)
         return redirect(request, address_of(item)) if item else redirect(request, "/inbox", "Done. Nothing else waits for a review.")

@@ -34,9 +34,14 @@ class ReviewDesk:
         """Take an item; None when there is no such turn for this member."""
         return await self._queue.open(member.scope, turn_id, member.member_id)
 
-    async def leave(self, member: Member, turn_id: str) -> None:
-        """Give an item back that nothing was said of."""
+    async def item(self, member: Member, turn_id: str) -> ReviewItem | None:
+        """Return the review of a turn, None when there is none for this member."""
+        return await self._queue.item(member.scope, turn_id)
+
+    async def leave(self, member: Member, turn_id: str) -> bool:
+        """Give an item back that nothing was said of; False when there is none for this member."""
         await self._queue.release(turn_id, member.member_id)
+        return await self.item(member, turn_id) is not None
 
     async def beside(self, member: Member, turn_id: str | None, *, backwards: bool = False) -> ReviewItem | None:
         """Take the item behind or before another, which is given back; None for `turn_id`: the first of all."""
