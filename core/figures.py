@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from operator import add
 from typing import NamedTuple, Protocol
 
 from core.members import Scope
 
 LATENCY_BOUNDS_MS = (10, 15, 25, 40, 60, 100, 150, 250, 400, 600, 1000, 1500, 2500, 4000, 6000, 10_000, 15_000, 25_000, 40_000)
+
+
+_COUNTED = ("turns", "resolved", "abstained", "clarified", "handed_over", "helpful", "unhelpful", "prompt_tokens", "completion_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,11 @@ class Figures:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     latencies: tuple[int, ...] = field(default=(0,) * (len(LATENCY_BOUNDS_MS) + 1))
+
+    def __add__(self, other: Figures) -> Figures:
+        """Return the figures of both."""
+        summed = {name: getattr(self, name) + getattr(other, name) for name in _COUNTED}
+        return Figures(**summed, latencies=tuple(map(add, self.latencies, other.latencies)))
 
     @property
     def resolution(self) -> float | None:

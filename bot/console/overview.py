@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import date, timedelta
 from typing import Annotated, Any, NamedTuple
 
@@ -19,6 +20,7 @@ from core.figures import Figures, Overview, Period
 from core.members import Member, Role
 
 PERIODS = (7, 30, 90, 365)
+_MOST_BARS = 100  # a longer period is drawn by weeks, which begin on Monday
 _LONGEST = 3 * 366  # days: a bar of less than a pixel says nothing
 _MOST_ROWS = 50
 Reading = Annotated[Member, Depends(at_least(Role.VIEWER))]
@@ -108,16 +110,20 @@ def _cost(tokens: int, price: float | None) -> str:
 
 def _charts(found: Overview, period: Period) -> list[_Drawn]:
     days = [period.first + timedelta(days=number) for number in range((period.last - period.first).days + 1)]
-    by_day = [found.by_day.get(day, Figures()) for day in days]
-    return [_volume(days, by_day), _quality(days, by_day), _latency(days, by_day)]
+    by_week = len(days) > _MOST_BARS
+    parts: defaultdict[date, Figures] = defaultdict(Figures)
+    for day in days:
+        parts[day - timedelta(days=day.weekday()) if by_week else day] += found.by_day.get(day, Figures())
+    starts, figures = list(parts), list(parts.values())
+    return [_volume(starts, figures, "week" if by_week else "day"), _quality(starts, figures), _latency(starts, figures)]
 
 
-def _volume(days: list[date], by_day: list[Figures]) -> _Drawn:
+def _volume(days: list[date], by_day: list[Figures], each: str) -> _Drawn:
     answered = [one.turns - one.clarified - one.handed_over for one in by_day]
     series = (answered, [one.clarified for one in by_day], [one.handed_over for one in by_day])
     rows = [(day, tuple(labels.count(values[index]) for values in series)) for index, day in enumerate(days)]
     legend = ("Answered", "Asked back", "Handed over")
-    return _Drawn("volume", "Turns a day", "What the bot did with questions.", legend, charts.stacked(days, series), rows)
+    return _Drawn("volume", f"Turns a {each}", "What the bot did with questions.", legend, charts.stacked(days, series), rows)
 
 
 def _quality(days: list[date], by_day: list[Figures]) -> _Drawn:

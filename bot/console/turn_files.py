@@ -22,7 +22,8 @@ async def csv_lines(turns: AsyncIterator[FoundTurn]) -> AsyncIterator[str]:
     """Yield a header and one row for each turn."""
     yield _csv(FIELDS)
     async for one in turns:
-        document = turn_document(one) | {"sources": " | ".join(source["title"] for source in turn_document(one)["sources"])}
+        document = turn_document(one)
+        document["sources"] = " | ".join(source["title"] for source in document["sources"])
         yield _csv([_cell(document[name]) for name in FIELDS])
 
 

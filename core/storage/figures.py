@@ -62,7 +62,7 @@ class SqlFigureBook:
             until = (await connection.execute(select(rollups.c.until).where(rollups.c.name == _NAME))).scalar()
         days = {row["day"]: _figures(row) for row in by_day}
         places = {(row["platform"], row["workspace_id"]): _figures(row) for row in by_place}
-        return Overview(_sum(list(days.values())), days, places, {row["model"]: _figures(row) for row in by_model}, until)
+        return Overview(sum(days.values(), Figures()), days, places, {row["model"]: _figures(row) for row in by_model}, until)
 
     async def _count(self, day: date) -> None:
         """Count a day, read outside of the transaction that writes: SQLite has one writer."""
@@ -141,9 +141,3 @@ async def _sums(connection: AsyncConnection, where: list[ColumnElement[bool]], *
 def _figures(row: RowMapping) -> Figures:
     counted = {name: int(row[name]) for name in (*COUNTS, *TOKENS)}
     return Figures(**counted, latencies=tuple(int(row[name]) for name in LATENCIES))
-
-
-def _sum(parts: list[Figures]) -> Figures:
-    counted = {name: sum(getattr(part, name) for part in parts) for name in (*COUNTS, *TOKENS)}
-    none = Figures().latencies
-    return Figures(**counted, latencies=tuple(map(sum, zip(none, *(part.latencies for part in parts), strict=True))))

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import platform
 import re
+import socket
 import statistics
 import sys
 import tempfile
@@ -124,14 +125,12 @@ def serve(url: str, pipe: Connection) -> None:
         members = [Member(f"member-{number}", f"Member {number}", Role.ADMIN, scope) for number, scope in enumerate((EVERYWHERE, _SOME))]
         for member in members:
             await desk.sign_in.members.add(member)
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as the application sets it
         links = [await desk.sign_in.link_for(member) for member in members]
-        config = uvicorn.Config(desk.app, port=0, log_config=None, access_log=False, lifespan="off")
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        pipe.send((server.servers[0].sockets[0].getsockname()[1], links))
-        await task
+        config = uvicorn.Config(desk.app, log_config=None, access_log=False, lifespan="off")
+        pipe.send((listener.getsockname()[1], links))  # connections wait in the listener until it accepts
+        await uvicorn.Server(config).serve([listener])
 
     asyncio.run(main())
 
