@@ -111,12 +111,9 @@ async def own_form(request: Request) -> None:
         return
     given = request.headers.get(CSRF_HEADER) or await _from_form(request)
     if not hmac.compare_digest(given.encode(errors="replace"), csrf_token(request).encode()) or not given:
-        actor = (member_of(request) or _NOBODY).actor
-        await console_of(request).audit.record(actor, "console.form", request.url.path, "denied", reason="csrf")
+        if member := member_of(request):  # visitors could fill the audit log
+            await console_of(request).audit.record(member.actor, "console.form", request.url.path, "denied", reason="csrf")
         raise HTTPException(403, FOREIGN_FORM)
-
-
-_NOBODY = Member("", "", Role.VIEWER, EVERYWHERE)
 
 
 async def _from_form(request: Request) -> str:
@@ -145,8 +142,8 @@ class at_least:  # noqa: N801  # reads as words: `Depends(at_least(Role.AGENT))`
 
 async def not_here(request: Request, target: str) -> HTTPException:
     """Return what to raise for something that is not there or outside the scope of whoever asks: nobody can tell which; it is audited."""
-    actor = (member_of(request) or _NOBODY).actor
-    await console_of(request).audit.record(actor, "console.look", target, "denied", reason="not in scope")
+    if member := member_of(request):
+        await console_of(request).audit.record(member.actor, "console.look", target, "denied", reason="not in scope")
     return HTTPException(404, "There is nothing here, or it belongs to a workspace that you may not look into.")
 
 

@@ -99,7 +99,8 @@ def asked_of(routes: list[Any]) -> dict[str, at_least]:
 
 def headers(request: Request) -> dict[str, str]:
     """Return what goes with every response of the console, beside what goes with every response."""
-    found = {"cache-control": "no-store", "x-frame-options": "DENY"}
+    is_static = request.url.path.startswith(f"{PREFIX}/static/")
+    found = {"cache-control": "no-cache" if is_static else "no-store", "x-frame-options": "DENY"}
     return found | ({"strict-transport-security": f"max-age={_YEAR}"} if is_secure(request) else {})
 
 

@@ -26,8 +26,8 @@ from core.staff.actions import NotAllowedError
 logger = logging.getLogger(__name__)
 
 _NOT_PRIVATE = (
-    "Over plain http anybody on the way could read along, so nobody signs in here. Open the console over https, or on the machine "
-    "itself as http://127.0.0.1:8080/console/."
+    "Over plain http anybody on the way could read along, so nobody signs in here. Open the console over https (console.public_url says "
+    "so where another server ends TLS), or on the machine itself as http://127.0.0.1:8080/console/."
 )
 Text = Annotated[str, Form(max_length=500)]
 Next = Annotated[str, Query(max_length=500)]

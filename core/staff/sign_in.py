@@ -68,10 +68,10 @@ class SignIn:
 
     async def by_link(self, link: str, address: str) -> str:
         """Use a link up and return the token of a new session. Raises `NotAllowedError`."""
-        await self._count(f"link:{address}", "link")
         payload = await self.tickets.take(digest(link), _LINK)
         member = await self._first() if payload == _FIRST else await self.members.member(payload or "")
-        if member is None:
+        if member is None:  # nobody guesses 256 bits; what is counted is how much of this goes into the audit log
+            await self._count(f"link:{address}", "link")
             await self._refuse("", "link", "link is over")
             raise NotAllowedError(LINK_OVER)
         return await self._begin(member, "link")
@@ -145,9 +145,11 @@ class SignIn:
         return link
 
     async def _count(self, key: str, how: str, limit: int = _TRIES) -> None:
-        if not await self.attempts.allow(key, limit, _WINDOW):
+        if await self.attempts.allow(key, limit, _WINDOW):
+            return
+        if await self.attempts.allow(f"told {key}", 1, _WINDOW):  # once: whoever goes on must not fill the audit log
             await self._refuse("", how, "too many")
-            raise NotAllowedError(TOO_MANY)
+        raise NotAllowedError(TOO_MANY)
 
     async def _refuse(self, actor: str, how: str, reason: str, **detail: str) -> None:
         await self.audit.record(actor or "console", "console.sign_in", how, "denied", reason=reason, **detail)

@@ -58,7 +58,8 @@ class SqlMembers:
         """See `Members.remove`."""
         async with self._database.write() as connection:
             now = await self._database.now(connection)
-            gone = update(members).where(members.c.member_id == clean(member_id), _present).values(removed_at=now, password=None)
+            nothing = {"password": None, "issuer": None, "subject": None}
+            gone = update(members).where(members.c.member_id == clean(member_id), _present).values(removed_at=now, **nothing)
             await connection.execute(sessions.delete().where(sessions.c.member_id == clean(member_id)))
             return bool((await connection.execute(gone)).rowcount)
 

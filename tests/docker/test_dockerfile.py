@@ -61,7 +61,7 @@ def test_the_extras_are_those_of_the_project_and_torch_is_not_in_the_image_of_th
         return {extra for found in re.findall(r"requirements\.py ([\w ]+?) >", text) for extra in found.split()}
 
     assert [extras(target) for target in TARGETS] == [
-        {"slack", "discord", "postgresql", "documents"},
+        {"slack", "discord", "console", "postgresql", "documents"},
         {"slack", "discord", "postgresql", "documents", "local", "remote"},
         {"slack", "discord", "postgresql", "documents", "local", "remote", "train"},
     ]

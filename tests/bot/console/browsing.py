@@ -1,72 +1,75 @@
-"""The console in a real browser: on a real socket, with made-up conversations, somebody signed in."""
+"""A real browser on a real console: it notes what the browser complains of, and lets axe-core look at every page."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from random import choice
-from secrets import token_hex
+from pathlib import Path
+from typing import Any
 
+import uvicorn
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page
+from fastapi import FastAPI
+from playwright.async_api import Browser, Page, expect
 
-from bot.bootstrap import Frontdesk
-from core.domain import utc_now
-from core.members import Role
-from core.staff.demo_month import DemoMonth
-from tests.bot.conftest import _running
+from core.members import Member
 from tests.bot.console.desk import Desk
+from tests.servers.chat import QuietServer
 
+# Where to leave a picture of every page that is looked at; nowhere unless it is set.
+SHOTS = "CONSOLE_SHOTS"
 SERIOUS = {"serious", "critical"}
-_NAMES = ("Ada Kovacs", "Robin Meyer", "Noor Haddad", "Sam Okafor")
 
 
-@dataclass
-class Visit:
-    """A tab of somebody signed in; it collects what the browser complains of."""
+class Window:
+    """One tab on the console."""
 
-    tab: Page
-    url: str
-    complaints: list[str] = field(default_factory=list)
+    def __init__(self, tab: Page, url: str) -> None:
+        self.tab = tab
+        self.url = url
+        self.complaints: list[str] = []
+        tab.on("console", lambda line: self.complaints.append(line.text) if line.type in ("error", "warning") else None)
+        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    async def open(self, path: str) -> None:
+    async def go(self, path: str) -> None:
+        """Open a page of the console."""
         await self.tab.goto(f"{self.url}/console{path}")
 
-    async def serious(self) -> list[str]:
-        """What axe finds that keeps people out."""
-        found = await Axe().run(self.tab)
-        return [
-            f"{one['id']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-            for one in found.response["violations"]
-            if one["impact"] in SERIOUS
-        ]
+    async def sign_in(self, desk: Desk, member: Member) -> None:
+        """Come in by a link, as a person does."""
+        await self.go(f"/sign-in/link?token={await desk.sign_in.link_for(member)}")
+        await self.tab.get_by_role("button", name="Sign in").click()
+        await expect(self.tab.get_by_role("button", name="Sign out")).to_be_visible()
 
-    async def width(self) -> int:
-        width: int = await self.tab.evaluate("document.documentElement.scrollWidth")
-        return width
+    async def look(self, name: str) -> None:
+        """Check the page that is open: nothing serious for axe-core, nothing that scrolls sideways, no complaint of the browser."""
+        if folder := os.environ.get(SHOTS):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            await self.tab.screenshot(path=f"{folder}/{name}.png", full_page=True)
+        # Evaluated by the debugger, which the content security policy does not bind.
+        found = (await Axe().run(self.tab)).response["violations"]
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found if one["impact"] in SERIOUS] == [], name
+        width: Any = await self.tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert width[0] <= width[1], f"{name} scrolls sideways: {width}"
+        assert self.complaints == [], name
 
 
-async def fill(graph: Frontdesk, turns: int) -> None:
-    """Make up conversations and count them."""
-    await graph.demo_store.fill(DemoMonth(graph.sample(), utc_now()).conversations(turns), lambda _done: None)
-    await graph.figure_book.refresh_all()
+async def window(browser: Browser, url: str, **context: Any) -> Window:
+    """A new browser profile with one tab."""
+    return Window(await (await browser.new_context(**context)).new_page(), url)
 
 
 @asynccontextmanager
-async def served(desk: Desk) -> AsyncIterator[str]:
-    """The console on a free port of the loopback."""
-    async with _running(desk.app) as url:
-        yield url
-
-
-async def visit(browser: Browser, desk: Desk, url: str, role: Role = Role.AGENT, **context: object) -> Visit:
-    """Sign in with a link, as people do."""
-    member = await desk.member(role, name=f"{choice(_NAMES)} {token_hex(2)}")
-    tab = await (await browser.new_context(**context)).new_page()  # type: ignore[arg-type]
-    here = Visit(tab, url)
-    tab.on("console", lambda line: here.complaints.append(line.text) if line.type in ("error", "warning") else None)
-    tab.on("pageerror", lambda error: here.complaints.append(str(error)))
-    await here.open(f"/sign-in/link?token={await desk.sign_in.link_for(member)}")
-    await tab.get_by_role("button", name="Sign in").click()
-    return here
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """Serve on a free port of the loopback; give the address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = QuietServer(uvicorn.Config(app, log_config=None, lifespan="off"))
+    task = asyncio.create_task(server.serve([listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task

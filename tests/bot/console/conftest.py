@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from playwright.async_api import Browser, async_playwright
 
 from core.storage.database import Database
+from tests.bot.console.browsing import serving
 from tests.bot.console.desk import Desk, desk_on
 
 
@@ -17,3 +20,23 @@ async def desk(open_database: Callable[[str], Awaitable[Database]]) -> AsyncIter
     yield opened
     for client in opened.clients:
         await client.aclose()
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    """Chromium without a screen."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    async with async_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        opened = await playwright.chromium.launch(executable_path=path, args=flags)
+        yield opened
+        await opened.close()
+
+
+@pytest.fixture
+async def url(desk: Desk) -> AsyncIterator[str]:
+    """The console on a real socket."""
+    async with serving(desk.app) as address:
+        yield address

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from core.domain import Decision, Reason
 from core.members import Role
-from tests.bot.console.browsing import fill, served, visit
+from tests.bot.console.browsing import Window, window
 from tests.bot.console.desk import Desk
+from tests.bot.console.made_up import fill
 from tests.contracts.counter import REPLY, SqlCounter
 
 pytestmark = pytest.mark.slow
@@ -23,49 +23,45 @@ HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked =
 PAGES = ("/inbox", "/overview", "/overview?days=365&price=1", "/search", "/search?q=password&decision=direct")
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        await opened.close()
+@pytest.fixture(autouse=True)
+def streams(desk: Desk, url: str) -> Iterator[None]:
+    """Let streams go on until the test ends."""
+    desk.closing.clear()
+    yield
+    desk.closing.set()
 
 
-@pytest.fixture
-async def url(desk: Desk) -> AsyncIterator[str]:
-    async with served(desk) as url:
-        desk.closing.clear()
-        yield url
-        desk.closing.set()
+async def visit(chromium: Browser, desk: Desk, url: str, role: Role = Role.AGENT, **context: Any) -> Window:
+    """Somebody signed in."""
+    here = await window(chromium, url, **context)
+    await here.sign_in(desk, await desk.member(role))
+    return here
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 async def test_every_page_keeps_nobody_out_in_light_and_dark_wide_and_on_a_phone(
-    width: int, scheme: Any, browser: Browser, desk: Desk, url: str
+    width: int, scheme: Any, chromium: Browser, desk: Desk, url: str
 ) -> None:
     await fill(desk.graph, 300)
-    here = await visit(browser, desk, url, Role.EDITOR, color_scheme=scheme, viewport={"width": width, "height": 740})
+    here = await visit(chromium, desk, url, Role.EDITOR, color_scheme=scheme, viewport={"width": width, "height": 740})
     for path in PAGES:
-        await here.open(path)
+        await here.go(path)
         for details in await here.tab.locator("main details").all():
             await details.evaluate("node => { node.open = true }")
-        assert (path, await here.serious(), await here.width()) == (path, [], width)
-    await here.open("/inbox")
+        await here.look(f"{path.strip('/').replace('?', '-')}-{scheme}-{width}")
+    await here.go("/inbox")
     await here.tab.get_by_role("button", name="Review the next one").click()
     await expect(here.tab.get_by_role("button", name="Good")).to_be_visible()
-    assert (await here.serious(), await here.width(), here.complaints) == ([], width, [])
+    await here.look(f"review-{scheme}-{width}")
 
 
-async def test_a_queue_is_worked_through_with_j_k_and_enter_only(browser: Browser, desk: Desk, url: str) -> None:
+async def test_a_queue_is_worked_through_with_j_k_and_enter_only(chromium: Browser, desk: Desk, url: str) -> None:
     counter = SqlCounter(desk.graph.database)
     for text in ("third", "second", "first"):
         await counter.ask(text, reply=UNSURE)
-    here = await visit(browser, desk, url)
-    await here.open("/inbox")
+    here = await visit(chromium, desk, url)
+    await here.go("/inbox")
     keyboard = here.tab.keyboard
     for key in ("j", "j", "j", "j", "k", "Enter"):  # there are three: the last stays the last
         await keyboard.press(key)
@@ -85,21 +81,21 @@ async def test_a_queue_is_worked_through_with_j_k_and_enter_only(browser: Browse
     assert here.complaints == []
 
 
-async def test_j_and_k_are_letters_while_somebody_types(browser: Browser, desk: Desk, url: str) -> None:
+async def test_j_and_k_are_letters_while_somebody_types(chromium: Browser, desk: Desk, url: str) -> None:
     await SqlCounter(desk.graph.database).ask("jk", reply=UNSURE)
-    here = await visit(browser, desk, url)
-    await here.open("/search")
+    here = await visit(chromium, desk, url)
+    await here.go("/search")
     field = here.tab.get_by_role("searchbox")
     await field.press_sequentially("jk")
     await expect(field).to_have_value("jk")
     await expect(field).to_be_focused()
 
 
-async def test_what_is_new_appears_at_its_place_without_reloading_and_is_said(browser: Browser, desk: Desk, url: str) -> None:
+async def test_what_is_new_appears_at_its_place_without_reloading_and_is_said(chromium: Browser, desk: Desk, url: str) -> None:
     counter = SqlCounter(desk.graph.database)
     await counter.ask("sure of little", reply=UNSURE)
-    here = await visit(browser, desk, url)
-    await here.open("/inbox")
+    here = await visit(chromium, desk, url)
+    await here.go("/inbox")
     await counter.ask("handed", reply=replace(REPLY, decision=Decision.HANDOFF, reason=Reason.ASKED_FOR_PERSON))
     await counter.ask(HOSTILE, reply=UNSURE)
     questions = here.tab.locator("#queue .question")
@@ -114,15 +110,15 @@ async def test_what_is_new_appears_at_its_place_without_reloading_and_is_said(br
 
 
 async def test_bad_input_06_13_hostile_words_run_nothing_load_nothing_and_turn_nothing_around(
-    browser: Browser, desk: Desk, url: str
+    chromium: Browser, desk: Desk, url: str
 ) -> None:
     counter = SqlCounter(desk.graph.database)
     await counter.ask(HOSTILE, actor=HOSTILE, reply=replace(UNSURE, text=HOSTILE))
-    here = await visit(browser, desk, url, Role.EDITOR)
+    here = await visit(chromium, desk, url, Role.EDITOR)
     asked: list[str] = []
     here.tab.on("request", lambda request: asked.append(request.url))
     for path in ("/inbox", "/search", "/search?q=window+hacked"):
-        await here.open(path)
+        await here.go(path)
         await expect(here.tab.locator(".question").first).to_contain_text("window.hacked")
     await here.tab.locator(".question a").first.click()
     await expect(here.tab.locator(".words").first).to_have_css("unicode-bidi", "isolate")

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import httpx
@@ -16,7 +16,6 @@ import pytest
 from core.domain import Address, Decision, Reason
 from core.feedback import Feedback
 from core.members import Role, Scope
-from tests.bot.console.browsing import served
 from tests.bot.console.desk import Browser, Desk
 from tests.contracts.counter import REPLY, SqlCounter
 
@@ -118,10 +117,11 @@ async def test_a_period_or_a_price_that_cannot_be_is_refused_in_words(query: str
 
 
 @pytest.fixture
-async def url(desk: Desk) -> AsyncIterator[str]:
+def streams(desk: Desk, url: str) -> Iterator[None]:
+    """Let streams go on until the test ends."""
     desk.closing.clear()
-    async with served(desk) as url:
-        yield url
+    yield
+    desk.closing.set()
 
 
 def on_socket(browser: Browser, url: str) -> httpx.AsyncClient:
@@ -139,6 +139,7 @@ async def events(answer: httpx.Response) -> AsyncIterator[tuple[str, dict[str, o
             yield name, json.loads(line.removeprefix("data: "))
 
 
+@pytest.mark.usefixtures("streams")
 async def test_what_is_new_comes_without_reloading_and_the_stream_ends_with_the_session(desk: Desk, counter: SqlCounter, url: str) -> None:
     await counter.ask("before", reply=UNSURE)
     browser = await desk.browser(Role.AGENT, MINE)
@@ -158,6 +159,7 @@ async def test_what_is_new_comes_without_reloading_and_the_stream_ends_with_the_
         assert [name for name, _ in [one async for one in told]][-1] == "over"
 
 
+@pytest.mark.usefixtures("streams")
 async def test_the_stream_ends_with_the_process(desk: Desk, url: str) -> None:
     browser = await desk.browser(Role.VIEWER)
     async with on_socket(browser, url) as client, client.stream("GET", "/console/live") as answer:
