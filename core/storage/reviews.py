@@ -19,7 +19,7 @@ from core.storage.turn_book import PLACE, record_of
 from core.text import clean
 
 _TRIES = 20  # items that others take in the very moment
-_ORDER = (reviews.c.risk, reviews.c.queued_at, reviews.c.turn_id)
+ORDER = (reviews.c.risk, reviews.c.queued_at, reviews.c.turn_id)
 _WAITS = text(REVIEW_WAITS)
 
 
@@ -31,9 +31,9 @@ class SqlReviewQueue:
 
     async def waiting(self, scope: Scope, limit: int, after: Place | None = None) -> tuple[ReviewItem, ...]:
         """See `ReviewQueue.waiting`."""
-        behind = () if after is None else (tuple_(*_ORDER) < tuple(after),)
+        behind = () if after is None else (tuple_(*ORDER) < tuple(after),)
         async with self._database.read() as connection:
-            return await self._items(connection, _first(scope, limit, *behind))
+            return await self._items(connection, first_waiting(scope, limit, *behind))
 
     async def count(self, scope: Scope, limit: int) -> int:
         """See `ReviewQueue.count`."""
@@ -68,7 +68,7 @@ class SqlReviewQueue:
         """See `ReviewQueue.open_next`."""
         async with self._database.write() as connection:
             now = await self._database.now(connection)
-            query = _first(scope, _TRIES, _free(member, now), *_beside(beside, backwards), backwards=backwards)
+            query = first_waiting(scope, _TRIES, _free(member, now), *_beside(beside, backwards), backwards=backwards)
             for turn_id in (await connection.execute(query)).scalars().all():
                 if await _claim(connection, turn_id, member, now, seconds):
                     return await self._item(connection, scope, turn_id)
@@ -105,7 +105,7 @@ class SqlReviewQueue:
         chosen = turn_ids.subquery()
         joined = chosen.join(reviews, reviews.c.turn_id == chosen.c.turn_id).join(turns, turns.c.turn_id == reviews.c.turn_id)
         query = select(*turns.c, *PLACE, *_REVIEW).select_from(joined.join(conversations, turns.c.conversation_id == _CONVERSATION))
-        rows = (await connection.execute(query.order_by(*(column.desc() for column in _ORDER)))).mappings()
+        rows = (await connection.execute(query.order_by(*(column.desc() for column in ORDER)))).mappings()
         return tuple(item_of(row, now) for row in rows)
 
 
@@ -113,8 +113,8 @@ _CONVERSATION = conversations.c.conversation_id
 _REVIEW = tuple(reviews.c[name] for name in ("risk", "queued_at", "claimed_by", "claimed_until", "verdict", "reviewer", "decided_at"))
 
 
-def _first(scope: Scope, limit: int, *where: ColumnElement[bool], backwards: bool = False) -> Select[Any]:
-    """The ids of the first that wait: each workspace of a scope gives its own first ones, on an index that begins with it."""
+def first_waiting(scope: Scope, limit: int, *where: ColumnElement[bool], backwards: bool = False) -> Select[Any]:
+    """Return the query for the first that wait: each workspace of a scope gives its own first ones, on an index that begins with it."""
     if scope.workspaces is None:
         return _ordered(limit, *where, backwards=backwards).with_only_columns(reviews.c.turn_id)
     places = [in_workspace(reviews, *place) for place in sorted(scope.workspaces)]
@@ -122,19 +122,19 @@ def _first(scope: Scope, limit: int, *where: ColumnElement[bool], backwards: boo
         return select(reviews.c.turn_id).where(within(scope, reviews))
     each = [select(_ordered(limit, place, *where, backwards=backwards).subquery()) for place in places]
     merged = union_all(*each).subquery()
-    order = [merged.c[column.name].asc() if backwards else merged.c[column.name].desc() for column in _ORDER]
+    order = [merged.c[column.name].asc() if backwards else merged.c[column.name].desc() for column in ORDER]
     return select(merged.c.turn_id).order_by(*order).limit(limit)
 
 
 def _ordered(limit: int, *where: ColumnElement[bool], backwards: bool) -> Select[Any]:
-    order = [column.asc() if backwards else column.desc() for column in _ORDER]
-    return select(*_ORDER).where(_WAITS, *where).order_by(*order).limit(limit)
+    order = [column.asc() if backwards else column.desc() for column in ORDER]
+    return select(*ORDER).where(_WAITS, *where).order_by(*order).limit(limit)
 
 
 def _beside(place: Place | None, backwards: bool) -> tuple[ColumnElement[bool], ...]:
     if place is None:
         return ()
-    return (tuple_(*_ORDER) > tuple(place) if backwards else tuple_(*_ORDER) < tuple(place),)
+    return (tuple_(*ORDER) > tuple(place) if backwards else tuple_(*ORDER) < tuple(place),)
 
 
 def _free(member: str, now: datetime) -> ColumnElement[bool]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from sqlalchemy import tuple_
 
-from core.domain import Address, Decision, Reason, Reply
+from core.domain import Address, Decision, Reason, Reply, utc_now
 from core.feedback import Feedback
 from core.members import EVERYWHERE, Scope
-from core.reviews import Sign, Verdict
+from core.reviews import Place, Sign, Verdict
 from core.storage.database import Database
-from core.storage.reviews import SqlReviewQueue
+from core.storage.reviews import ORDER, SqlReviewQueue, first_waiting
 from tests.contracts.counter import HERE, REPLY, SqlCounter
 
 ELSEWHERE = Address("test", "other", "c", "t9")
@@ -183,3 +187,13 @@ async def test_what_came_since_a_moment_comes_oldest_first(queue: SqlReviewQueue
     for text in ("first", "second"):
         await counter.ask(text, reply=UNSURE)
     assert [item.record.question for item in await queue.since(EVERYWHERE, before.queued_at, 5)] == ["first", "second"]
+
+
+@pytest.mark.parametrize("scope", [EVERYWHERE, Scope(frozenset({("test", "w"), ("test", "w2")}))], ids=["everywhere", "two workspaces"])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_what_waits_is_read_in_order_from_an_index(scope: Scope, database: Database, explained: Callable[..., Any]) -> None:
+    place = Place(int(Sign.UNSURE), utc_now(), "x")
+    plan = await explained(database, first_waiting(scope, 30, tuple_(*ORDER) < tuple(place)))
+    read = [step for step in plan if "reviews" in step]
+    assert read and all(re.match(r"SEARCH reviews USING (COVERING )?INDEX reviews_waiting", step) for step in read), plan
+    assert scope.workspaces or not [step for step in plan if "TEMP B-TREE" in step], plan
