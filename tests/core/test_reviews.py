@@ -35,7 +35,7 @@ def test_one_good_turn_in_about_fifty_is_sampled_and_always_the_same() -> None:
         "WHERE IS MY MONEY PLEASE ANSWER",
         "Hello??? Anybody???",
         "the third time I ask",
-        "Das ist eine Frechheit",
+        "Eine Frechheit",
         "ｕｓｅｌｅｓｓ",
     ],
 )
