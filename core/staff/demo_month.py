@@ -52,8 +52,9 @@ class DemoMonth:
         self._passages = [passage for passage in passages if passage.text]
         self._end, self._days = end, days
         self._random = random.Random(seed)  # noqa: S311  # it shall be the same each time
-        self._day_weights = [_WEEK[(end - timedelta(days=days - number)).weekday()] * (1 + number / days / 3) for number in range(days)]
-        self._days_so_far, self._hours_so_far = list(accumulate(self._day_weights)), list(accumulate(_HOURS))
+        first = end - timedelta(days=days - 1)
+        weights = (_WEEK[(first + timedelta(days=number)).weekday()] * (1 + number / days / 3) for number in range(days))  # it grows
+        self._days_so_far, self._hours_so_far = list(accumulate(weights)), list(accumulate(_HOURS))
 
     def conversations(self, turns: int) -> Iterator[DemoConversation]:
         """Yield conversations with `turns` turns in all, in the order of their beginning."""

@@ -53,9 +53,11 @@ SQLITE = (
         INSERT INTO turn_words(rowid, question, answer, facets)
         SELECT i.number, NEW.question, NEW.text, {facets} FROM turn_index i WHERE i.turn_id = NEW.turn_id;
     END""",
-    """CREATE TRIGGER turn_removed BEFORE DELETE ON turns BEGIN
+    """CREATE TRIGGER turn_index_removed BEFORE DELETE ON turn_index BEGIN
         INSERT INTO turn_words(turn_words, rowid, question, answer, facets)
-        SELECT 'delete', i.number, OLD.question, OLD.text, {facets} FROM turn_index i WHERE i.turn_id = OLD.turn_id;
+        SELECT 'delete', OLD.number, t.question, t.text, {facets_old} FROM turns t WHERE t.turn_id = OLD.turn_id;
+    END""",
+    """CREATE TRIGGER turn_removed BEFORE DELETE ON turns BEGIN
         DELETE FROM turn_index WHERE turn_id = OLD.turn_id;
     END""",
     *(
@@ -110,7 +112,7 @@ JUDGEMENTS = {
 GONE = {
     "sqlite": (
         *(f"DROP TRIGGER feedback_{event}" for event in ("insert", "update", "delete")),
-        *(f"DROP TRIGGER turn_{what}" for what in ("removed", "reworded", "added", "index_added")),
+        *(f"DROP TRIGGER turn_{what}" for what in ("removed", "reworded", "added", "index_removed", "index_added")),
         "DROP TABLE turn_words",
     ),
     "postgresql": (
@@ -139,6 +141,7 @@ def upgrade() -> None:
 def _filled(kind: str, statement: str) -> str:
     """Put in what several statements share; other braces stay."""
     parts = {"{names}": NAMES, "{facets}": FACETS.format(i="i"), "{facets_new}": FACETS.format(i="NEW")}
+    parts["{facets_old}"] = FACETS.format(i="OLD")
     for name, row in (("{columns_new}", "NEW"), ("{columns}", "t")):
         parts[name] = COLUMNS.format(t=row, number=NUMBER[kind].format(t=row), total=TOTAL[kind].format(t=row))
     for name, text in parts.items():
