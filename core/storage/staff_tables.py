@@ -60,6 +60,7 @@ feedback = Table(
     Column("comment", Text, nullable=False),
     Column("given_at", UtcDateTime, nullable=False),
     Index("feedback_by_actor", "actor_id"),
+    Index("feedback_by_time", "given_at"),
 )
 
 audit = Table(
