@@ -76,8 +76,8 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
             engine = await graph.engine(retriever, generator)
             await engine.warm_up()
             first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
-            background += [tasks.create_task(graph.sweeper().run()), tasks.create_task(graph.retention().run())]
-            background.append(tasks.create_task(handoff_watch(graph.settings, graph.database, graph.ring).run()))
+            minded = (graph.sweeper(), graph.retention(), graph.bookkeeping(), handoff_watch(graph.settings, graph.database, graph.ring))
+            background += [tasks.create_task(part.run()) for part in minded]
             logger.info("answering from %r with model %r", (await retriever.manifest()).knowledge, generator.version)
         if adapters:
             background.append(tasks.create_task(graph.courier(adapters).run()))
@@ -88,7 +88,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
         if listener is not None:
             library = library_of(graph, reader)
             background.append(tasks.create_task(library.releases.run()))
-            console = console_of(graph, library) if "console" in roles else None
+            console = console_of(graph, library, reader.passage, stop) if "console" in roles else None
             server = _server(_web(graph, roles, reader, generator, adapters, slack, discord, console))
             first_to_end.append(tasks.create_task(_serve_page(server, listener, stop)))
         graph.report(f"Frontdesk is ready: {_where(graph, listener, roles)}")

@@ -28,6 +28,7 @@ _STEPS = {
     "copy": "Copying",
     "hash": "Hashing",
     "scan": "Inspecting",
+    "write": "Writing",
 }
 
 

@@ -9,7 +9,23 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bot.console import account, audit, corrections, handoffs, knowledge, members, models, releases, sign_in, unanswered
+from bot.console import (
+    account,
+    audit,
+    conversations,
+    corrections,
+    handoffs,
+    inbox,
+    knowledge,
+    live,
+    members,
+    models,
+    overview,
+    releases,
+    search,
+    sign_in,
+    unanswered,
+)
 from bot.console.auth import identified, own_form, signed_in
 from bot.console.errors import Shield, add_handlers
 from bot.console.pages import STATIC, asked_of, navigation, redirect
@@ -17,11 +33,16 @@ from bot.console.parts import Console
 from core.members import Member
 
 _PAGES: tuple[Any, ...] = (
+    inbox,
+    conversations,
     handoffs,
     corrections,
     unanswered,
     releases,
     knowledge,
+    search,
+    overview,
+    live,
     models,
     audit,
     members,

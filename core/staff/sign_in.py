@@ -46,6 +46,10 @@ class SignIn:
         """Return whose session a token is."""
         return await self.sessions.member(digest(session)) if 0 < len(session) <= _MOST_TOKEN else None
 
+    async def still(self, session: str) -> Member | None:
+        """Return whose session a token still is, without counting it as used: a page that only listens keeps nobody signed in."""
+        return await self.sessions.look(digest(session)) if 0 < len(session) <= _MOST_TOKEN else None
+
     async def link_for(self, member: Member) -> str:
         """Return the token of a link by which a member can sign in once."""
         return await self._issue(member.member_id)

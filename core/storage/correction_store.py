@@ -113,7 +113,7 @@ class SqlCorrectionStore:
 
 
 def _visible(scope: Scope) -> ColumnElement[bool]:
-    return within(scope, corrections.c.platform, corrections.c.workspace_id) | (corrections.c.platform == "")
+    return within(scope, corrections) | (corrections.c.platform == "")
 
 
 async def _placed(connection: AsyncConnection, draft: CorrectionDraft) -> CorrectionDraft:

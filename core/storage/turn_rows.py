@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
@@ -29,6 +30,8 @@ from core.domain import (
 from core.registry import MAX_ID_CHARS
 from core.storage.correction_rows import blank_questions
 from core.storage.database import Database
+from core.storage.review_rows import review_row
+from core.storage.review_tables import reviews
 from core.storage.staff_tables import corrections
 from core.storage.tables import conversations, inbox, turns
 from core.text import MAX_QUESTION_CHARS, clean
@@ -76,6 +79,8 @@ async def add_turn(
     row = message_row(message) | reply_row(reply)
     keys = {"turn_id": turn_id, "conversation_id": conversation_id, "position": position, "inbox_id": inbox_id}
     await connection.execute(turns.insert().values(**keys, **row))
+    if review := review_row(turn_id, message.address, row["question"], reply, row["answered_at"]):
+        await connection.execute(reviews.insert().values(**review))
     return turn_id
 
 
@@ -128,7 +133,7 @@ def _hit_row(hit: Hit) -> dict[str, Any]:
     }
 
 
-def reply_of(row: RowMapping) -> Reply:
+def reply_of(row: Mapping[Any, Any]) -> Reply:
     """Return the reply of a row; its passages come without their text, which the snapshot holds."""
     return Reply(
         decision=Decision(row["decision"]),

@@ -26,7 +26,7 @@ class SqlUnansweredLog:
         """See `UnansweredLog.questions`."""
         said = (turns.c.turn_id, turns.c.question, turns.c.asked_at, turns.c.reason, conversations.c.platform)
         joined = select(*said).join(conversations, conversations.c.conversation_id == turns.c.conversation_id)
-        here = within(scope, conversations.c.platform, conversations.c.workspace_id)
+        here = within(scope, conversations)
         query = joined.where(among(turns.c.reason, *REASONS), turns.c.question != "", here).order_by(turns.c.asked_at.desc()).limit(limit)
         async with self._database.read() as connection:
             return tuple(map(_question, (await connection.execute(query)).mappings()))

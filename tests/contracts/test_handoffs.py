@@ -129,6 +129,9 @@ async def test_what_a_person_says_is_said_once_and_claims_the_customer(office: O
     assert (handoff.state, handoff.claimed_by) == (State.CLAIMED, BOB)
     assert [(line.by, line.name, line.text) for line in await office.book.lines(waiting)] == [("staff", "Bob", "Hello")]
     assert not await office.handoffs.say(waiting, BOB, " \x00 ", "word-2")
+    await office.handoffs.close(waiting, BOB, State.SOLVED, "", "")
+    assert await office.handoffs.say(waiting, BOB, "Hello", "word-1"), "told again when all is over, it has been said all the same"
+    assert await office.told() == []
 
 
 async def test_what_the_customer_writes_goes_to_staff_until_it_is_over(office: Office, waiting: str) -> None:

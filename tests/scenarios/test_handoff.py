@@ -225,7 +225,7 @@ async def test_a_line_for_colleagues_stays_among_them(opened: OpenBureau, line: 
     assert await handoffs(desk) == [(Why.ASKED, State.WAITING)]
 
 
-async def test_who_is_not_staff_cannot_write_to_customers_and_is_told_once(opened: OpenBureau) -> None:
+async def test_who_is_not_staff_cannot_write_to_customers_and_is_told_so(opened: OpenBureau) -> None:
     desk = await opened("slack")
     desk.slack.channels[STAFF_ROOM].members.add(ANN)
     thread = await asks_in_discord(desk)
