@@ -11,14 +11,16 @@ from core import prompting
 from core.domain import Hit, Passage
 from core.examples import Example
 from core.redaction import redact
-from core.text import fold
+from core.text import fold, words
 
 # Platforms whose terms want the operator to know that customers' own words train a model.
 GUARDED = frozenset({"slack", "discord"})
 NOT_ALLOWED = "in the customer's own words, which training.customer_text does not allow"
 NO_LONGER_KEPT = "its FAQ row was taken out"
+OUTDATED = "the passages no longer say what it says"
 TWICE = "the same question and answer as another"
 Row = dict[str, Any]
+_MOST = 0.7  # of the words, as where an answer is checked before it is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Builder:
         hits = prompting.worth_reading(await self._find(question), self._candidate)
         passages, was_found = _with(gold, tuple(hit.passage for hit in hits))
         prompt = prompting.build(question, passages)
+        if example.answer and not _backed(example.answer, prompt.passages):
+            return OUTDATED, {}
         public = "\n".join(f"{passage.title} {passage.text} {passage.url or ''}" for passage in prompt.passages)
         answer = f"{redact(example.answer, public)} [{_number(gold, passages)}]" if gold and example.answer else prompting.ABSTENTION
         messages = [*prompting.messages(prompt), {"role": "assistant", "content": answer}]
@@ -91,6 +95,13 @@ def _with(gold: Passage | None, passages: tuple[Passage, ...]) -> tuple[tuple[Pa
     if any(passage.passage_id == gold.passage_id for passage in passages):
         return tuple(gold if passage.passage_id == gold.passage_id else passage for passage in passages), True
     return (*passages[: prompting.MAX_PASSAGES - 1], gold), False
+
+
+def _backed(answer: str, passages: tuple[Passage, ...]) -> bool:
+    """Tell whether the passages still hold every number and most words of an answer: they may have changed since it was given."""
+    held, said = {word for one in passages for word in words(f"{one.title} {one.text}")}, words(answer)
+    numbers = [word for word in said if any(sign.isdigit() for sign in word)]
+    return all(word in held for word in numbers) and sum(word in held for word in said) >= _MOST * len(said)
 
 
 def _number(gold: Passage, passages: tuple[Passage, ...]) -> int:
