@@ -21,7 +21,6 @@ from core.delivery.crew import Bell
 from core.delivery.reception import Reception
 from core.delivery.sweeper import Sweeper
 from core.delivery.worker import Worker
-from core.demo import DemoStore
 from core.dialogue import wording
 from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
@@ -37,13 +36,11 @@ from core.registry import ARTIFACT, Alias, HostBoard, Kind, ModelRegistry, Model
 from core.serving import headroom, weights
 from core.serving.artifacts import Artifacts
 from core.serving.extractive import ExtractiveGenerator
-from core.staff.bookkeeping import Bookkeeping
 from core.staff.retention import Retention
 from core.storage.audit import SqlAuditLog
 from core.storage.channels import SqlChannels
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
-from core.storage.demo import SqlDemoStore
 from core.storage.figures import SqlFigureBook
 from core.storage.host_board import SqlHostBoard
 from core.storage.inbox import SqlInbox
@@ -99,20 +96,11 @@ class Frontdesk:
         """How the bot does, by day."""
         return SqlFigureBook(self.database)
 
-    @cached_property
-    def demo_store(self) -> DemoStore:
-        """Made-up conversations."""
-        return SqlDemoStore(self.database)
-
     @staticmethod
     def sample() -> tuple[Passage, ...]:
         """The passages of the sample: a FAQ about Frontdesk itself."""
         with as_file(files("retrieval") / "sample" / "frontdesk.jsonl") as path:
             return tuple(documents.read(path, path.name, strict=True).passages())
-
-    def bookkeeping(self) -> Bookkeeping:
-        """What counts the figures of days."""
-        return Bookkeeping(self.figure_book)
 
     @cached_property
     def model_registry(self) -> ModelRegistry:

@@ -13,6 +13,7 @@ from bot.bootstrap_corrections import corrections_of, library_of
 from bot.bootstrap_handoffs import handoff_desk
 from bot.bootstrap_models import control_of
 from bot.check import Check
+from core.demo import DemoStore
 from core.domain import Passage
 from core.errors import FrontdeskError, KnowledgeError, SettingsError
 from core.members import Role
@@ -25,6 +26,7 @@ from core.staff.review_desk import ReviewDesk
 from core.staff.rights import Rule
 from core.staff.sign_in import SignIn
 from core.storage.conversation_book import SqlConversationBook
+from core.storage.demo import SqlDemoStore
 from core.storage.members import SqlMembers
 from core.storage.reviews import SqlReviewQueue
 from core.storage.sessions import SqlAttempts, SqlSessions, SqlTickets
@@ -102,6 +104,11 @@ def parts_of(graph: Frontdesk, library: Library, passage: Callable[[str], Awaita
         library=library,
         public_url=asked.public_url,
     )
+
+
+def demo_store(graph: Frontdesk) -> DemoStore:
+    """Made-up conversations."""
+    return SqlDemoStore(graph.database)
 
 
 def sign_in_of(graph: Frontdesk) -> SignIn:

@@ -28,6 +28,7 @@ from bot.slack.parts import SlackParts
 from bot.web.app import Surroundings, build
 from core.errors import FrontdeskError, SettingsError, StorageError
 from core.ports import ChatAdapter, Generator
+from core.staff.bookkeeping import Bookkeeping
 from retrieval.retriever import Reader
 
 if TYPE_CHECKING:
@@ -76,7 +77,12 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
             engine = await graph.engine(retriever, generator)
             await engine.warm_up()
             first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
-            minded = (graph.sweeper(), graph.retention(), graph.bookkeeping(), handoff_watch(graph.settings, graph.database, graph.ring))
+            minded = (
+                graph.sweeper(),
+                graph.retention(),
+                Bookkeeping(graph.figure_book),
+                handoff_watch(graph.settings, graph.database, graph.ring),
+            )
             background += [tasks.create_task(part.run()) for part in minded]
             logger.info("answering from %r with model %r", (await retriever.manifest()).knowledge, generator.version)
         if adapters:

@@ -7,6 +7,7 @@ import getpass
 import click
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_console import demo_store
 from bot.terminal import print_json, progress, with_frontdesk
 from core.demo import MARK
 from core.domain import utc_now
@@ -41,17 +42,17 @@ def command(turns: int, days: int, remove: bool, as_json: bool) -> None:
 
 
 async def _fill(graph: Frontdesk, turns: int, days: int) -> int:
-    if await graph.demo_store.has_any():
+    if await demo_store(graph).has_any():
         raise StorageError("There are made-up conversations already. To make others, first run: frontdesk demo --remove")
     month = DemoMonth(graph.sample(), utc_now(), days)
     with progress() as advance:
-        count = await graph.demo_store.fill(month.conversations(turns), lambda done: advance("write", done, turns))
+        count = await demo_store(graph).fill(month.conversations(turns), lambda done: advance("write", done, turns))
     await graph.figure_book.refresh_all()
     await graph.audit_log.record(getpass.getuser(), "demo.fill", "turns", "done", turns=count)
     return count
 
 
 async def _remove(graph: Frontdesk) -> int:
-    count = await graph.demo_store.remove()
+    count = await demo_store(graph).remove()
     await graph.audit_log.record(getpass.getuser(), "demo.remove", "turns", "done", turns=count)
     return count

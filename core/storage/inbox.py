@@ -23,7 +23,7 @@ from core.ports import Backlog, Claim
 from core.storage.database import Database
 from core.storage.handoff_revisions import amend_anyway, erase_anyway
 from core.storage.handoff_rows import Opening, Place, open_handoff, open_one, queue, relay, take
-from core.storage.message_rows import kept, message_of, row_of
+from core.storage.message_rows import author_of, kept, message_of, row_of
 from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import add_turn, conversation_at, forget_question, reply_of
 
@@ -51,7 +51,7 @@ class SqlInbox:
             if (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 0:
                 return False
             if message.by_staff:
-                await take(self._database, connection, conversation_id, _by(message))
+                await take(self._database, connection, conversation_id, author_of(message))
             await _wake(connection, conversation_id, now + timedelta(seconds=settle))
         return True
 
@@ -206,11 +206,6 @@ class SqlInbox:
             beside = (inbox.c.conversation_id == row["conversation_id"], inbox.c.state == "claimed")
             await connection.execute(update(inbox).where(*beside).values(state="new", attempts=inbox.c.attempts - 1))
         await _free(connection, row["conversation_id"], await self._database.now(connection), keep_lease=True)
-
-
-def _by(message: InboundMessage) -> str:
-    """How the audit log names who wrote a message."""
-    return f"{message.address.platform}:{message.address.workspace_id}:{message.actor.actor_id}"
 
 
 def _is(address: Address, message_id: str) -> tuple[Any, ...]:

@@ -33,6 +33,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_console import demo_store
 from bot.settings import Settings
 from core.domain import utc_now
 from core.members import EVERYWHERE, Member, Role, Scope
@@ -101,7 +102,7 @@ async def fill(graph: Frontdesk, turns: int) -> float:
         await run(database, "DROP INDEX turn_words_by_word")
     with Progress(console=out, disable=not out.is_terminal) as bar:
         task = bar.add_task("turns", total=turns)
-        await graph.demo_store.fill(month.conversations(turns), lambda done: bar.advance(task, done))
+        await demo_store(graph).fill(month.conversations(turns), lambda done: bar.advance(task, done))
     if not database.is_sqlite:
         await run(database, _GIN)
     await graph.figure_book.refresh_all()
@@ -162,7 +163,7 @@ async def measured(kind: str, url: str, turns: int, rounds: int) -> dict[str, An
     database = Database(url)
     await database.upgrade()
     graph = Frontdesk(settings, database, lambda _line: None)
-    seconds = 0.0 if await graph.demo_store.has_any() else await fill(graph, turns)
+    seconds = 0.0 if await demo_store(graph).has_any() else await fill(graph, turns)
     started = time.monotonic()
     await graph.figure_book.refresh()
     refresh_ms = (time.monotonic() - started) * 1000
