@@ -10,8 +10,9 @@ from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_models import control_of
+from bot.check import Check
 from core.domain import Passage
-from core.errors import KnowledgeError, SettingsError
+from core.errors import FrontdeskError, KnowledgeError, SettingsError
 from core.members import Role
 from core.staff.commands import Commands
 from core.staff.membership import Membership
@@ -113,6 +114,32 @@ def link_at(graph: Frontdesk, url: str, token: str) -> str:
     """Return the address of a sign-in link; `url` is where this process is, for when no setting says how browsers get there."""
     base = (graph.settings.console.public_url or url).rstrip("/")
     return f"{base}/console/sign-in/link?token={token}"
+
+
+async def examine(graph: Frontdesk) -> list[Check]:
+    """Return what `frontdesk doctor` tells of the console."""
+    asked = graph.settings.console
+    if not all(map(find_spec, _LIBRARIES)):
+        return [Check("console", True, MISSING, warns=True)]
+    if asked.problem:
+        return [Check("console", False, asked.problem)]
+    members = await SqlMembers(graph.database).all()
+    nobody = Check("console", True, "nobody can sign in yet. Run: frontdesk staff add NAME --role admin", warns=True)
+    found = [Check("console", True, f"{len(members)} members") if members else nobody]
+    return found + await _examine_provider(asked)
+
+
+async def _examine_provider(asked: Asked) -> list[Check]:
+    from bot.console.providers import Challenge
+
+    provider = _provider(asked)
+    if provider is None:
+        return []
+    try:
+        await provider.address(asked.public_url, Challenge("state", "nonce", "verifier"))
+    except FrontdeskError as error:
+        return [Check("console sign-in", False, f"{error}. Check console.oidc_issuer.")]
+    return [Check("console sign-in", True, f"{provider.name} says where to sign in")]
 
 
 def _commands(graph: Frontdesk) -> Commands:

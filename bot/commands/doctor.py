@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bot.bootstrap import Frontdesk, frontdesk
+from bot.bootstrap_console import examine as console_checks
 from bot.bootstrap_models import endpoints, generator_of
 from bot.check import Check
 from bot.discord import checkup as discord_checkup
@@ -30,7 +31,7 @@ _MOST_SKEW = 2.0  # seconds; NTP keeps hosts within 0.1
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(as_json: bool) -> None:
-    """Check settings, disk, database, clock, dead letters, knowledge, models, servers, Slack, Discord; exit status 1: something is wrong.
+    """Check settings, disk, database, clock, dead letters, knowledge, models, servers, console and platforms; exit status 1: fix something.
 
     \b
     Example:
@@ -67,6 +68,7 @@ async def _checks(settings: Settings) -> list[Check]:
                 await _try("embedder", lambda: _embedder(graph)),
                 await _try("model", lambda: _model(graph)),
                 *await _endpoints(graph),
+                *await console_checks(graph),
             ]
     except FrontdeskError as error:
         checks.append(Check("database", False, str(error)))

@@ -15,7 +15,8 @@ _SECONDS = 10
 _LEEWAY = 60  # seconds that clocks may differ
 # Signed with a key that only the provider has: with a shared secret, or `none`, whoever knows the client could write tokens.
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
-_NAMES = {"slack.com": "Slack", "accounts.google.com": "Google", "login.microsoftonline.com": "Microsoft"}
+_NAMES = {"slack.com": "Slack", "accounts.google.com": "Google"}
+_SLACK_TEAM = "https://slack.com/team_id"  # Slack's subjects are ids of members, which count within a workspace
 
 
 class OpenIdProvider:
@@ -49,7 +50,8 @@ class OpenIdProvider:
                 claims = {**more, **claims} if more.get("sub") == claims["sub"] else claims
         if claims.get("email_verified") not in (True, "true") or not claims.get("email"):
             raise ProviderError(f"{self.issuer} has not verified an e-mail address of this account")
-        return Claimed(Identity(self.issuer, str(claims["sub"])), str(claims["email"]))
+        team = f"{claims[_SLACK_TEAM]}:" if _SLACK_TEAM in claims else ""
+        return Claimed(Identity(self.issuer, f"{team}{claims['sub']}"), str(claims["email"]))
 
     async def _configuration(self, asking: AsyncOAuth2Client) -> dict[str, Any]:
         found = await told(asking, f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")

@@ -57,7 +57,7 @@ def page(request: Request, template: str, status: int = 200, **context: Any) -> 
     flashes = _flashes(request)
     html = _environment().get_template(template).render(
         member=member,
-        here=request.url.path,
+        here=request.scope["path"],
         navigation=navigation(request, member),
         flashes=flashes,
         csrf_token=csrf_token(request),
@@ -99,7 +99,7 @@ def asked_of(routes: list[Any]) -> dict[str, at_least]:
 
 def headers(request: Request) -> dict[str, str]:
     """Return what goes with every response of the console, beside what goes with every response."""
-    is_static = request.url.path.startswith(f"{PREFIX}/static/")
+    is_static = request.scope["path"].startswith(f"{PREFIX}/static/")
     found = {"cache-control": "no-cache" if is_static else "no-store", "x-frame-options": "DENY"}
     return found | ({"strict-transport-security": f"max-age={_YEAR}"} if is_secure(request) else {})
 

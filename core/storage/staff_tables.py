@@ -76,6 +76,7 @@ audit = Table(
     Column("hash", String(64), nullable=False),
     UniqueConstraint("previous", name="one_row_after_each"),  # the chain cannot fork, whoever writes
     Index("audit_by_action", "action", "at"),
+    Index("audit_by_actor", "actor", "audit_id"),
 )
 
 corrections = Table(

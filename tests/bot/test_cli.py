@@ -167,7 +167,7 @@ def test_a_wrong_labelled_file_is_named_with_its_line(line: str, told: str) -> N
 
 def test_doctor_says_what_is_fine_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     found = document("doctor")
-    names = {"settings", "disk", "database", "clock", "dead letters", "knowledge", "embedder", "model"}
+    names = {"settings", "disk", "database", "clock", "dead letters", "knowledge", "embedder", "model", "console"}
     assert {check["name"] for check in found["checks"]} == names
     assert found["ok"]
     monkeypatch.setenv("FRONTDESK_EMBEDDER", "nobody/nothing")

@@ -62,8 +62,8 @@ def test_the_extras_are_those_of_the_project_and_torch_is_not_in_the_image_of_th
 
     assert [extras(target) for target in TARGETS] == [
         {"slack", "discord", "console", "postgresql", "documents"},
-        {"slack", "discord", "postgresql", "documents", "local", "remote"},
-        {"slack", "discord", "postgresql", "documents", "local", "remote", "train"},
+        {"slack", "discord", "console", "postgresql", "documents", "local", "remote"},
+        {"slack", "discord", "console", "postgresql", "documents", "local", "remote", "train"},
     ]
     assert all(requirements(PYPROJECT, list(extras(target))) for target in TARGETS)
     assert not any(fnmatch.fnmatch(line, "*torch*") or "transformers" in line for line in requirements(PYPROJECT, list(extras("bot"))))

@@ -44,9 +44,10 @@ async def failing(client: httpx.AsyncClient) -> set[str]:
 
 async def test_surfaces_need_neither_torch_nor_an_index_and_a_worker_elsewhere_answers(tmp_path: Path) -> None:
     without = f"sys.modules.update(dict.fromkeys('{MISSING}'.split()))"
-    async with running("--only", "web", code=without) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
+    async with running("--only", "web,console", code=without) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         assert await failing(client) == {"index"}  # nobody has published the sample yet
         assert (await client.get("/")).status_code == 200
+        assert (await client.get("/console/sign-in")).status_code == 200
         async with running("--only", "worker") as inside, httpx.AsyncClient(base_url=inside, timeout=60) as worker:
             assert (await worker.get("/healthz")).json() == {"status": "alive"}
             assert "frontdesk" in (await worker.get("/metrics")).text

@@ -78,6 +78,14 @@ async def test_an_address_that_somebody_else_has_got_since_opens_nothing(desk: D
     assert await last_refusal(desk) == "not a member"
 
 
+async def test_the_same_id_in_another_workspace_of_slack_is_somebody_else(desk: Desk, provider: OidcProvider) -> None:
+    await desk.member(Role.EDITOR, name="ann@shop.example")
+    provider.person["https://slack.com/team_id"] = "T1"
+    assert (await come_in(desk))[1].status_code == 303
+    provider.person["https://slack.com/team_id"] = "T2"
+    assert (await come_in(desk))[1].status_code == 403
+
+
 async def test_nobody_becomes_a_member_by_signing_in(desk: Desk) -> None:
     _, answer = await come_in(desk)
     assert (answer.status_code, "You are not a member of this team yet." in answer.text) == (403, True)
