@@ -15,8 +15,9 @@ from core.storage.review_tables import JUDGED, day_figures, turn_index, turn_wor
 from core.storage.scopes import within
 from core.storage.tables import conversations, turns
 from core.storage.turn_book import PLACE, record_of
-from core.storage.turn_words import postgresql_match, sqlite_match
+from core.storage.turn_words import has, sqlite_match, tsquery
 
+_NEWEST = 10_000  # turns that are read for a common word
 _AT_ONCE = 500  # rows of a stream that are in memory
 
 
@@ -32,7 +33,10 @@ class SqlTurnSearch:
             return ()
         async with self._database.read() as connection:
             await self._plan_for_these_values(connection)
-            rows = (await connection.execute(_turns(self.numbers(scope, wanted, limit, before)))).mappings().all()
+            for numbers in self.attempts(scope, wanted, limit, before):
+                rows = (await connection.execute(_turns(numbers))).mappings().all()
+                if len(rows) == limit:
+                    break
         return tuple(map(_found, rows))
 
     async def stream(self, scope: Scope, wanted: TurnFilter) -> AsyncIterator[FoundTurn]:
@@ -53,8 +57,21 @@ class SqlTurnSearch:
             names = (await connection.execute(models)).scalars().all()
         return Choices(tuple(sorted((one.platform, one.workspace_id) for one in workspaces)), tuple(sorted(names)))
 
+    def attempts(self, scope: Scope, wanted: TurnFilter, limit: int, before: int | None = None) -> tuple[Select[Any], ...]:
+        """Return queries for the numbers of the newest turns; each next one finds what the one before has missed.
+
+        PostgreSQL guesses how common a word is, and for words that hardly any turn has it guesses too high: it then reads all turns
+        from the newest on (1.2 s of a million). So it is asked for the newest few first, and then for all by their words.
+        """
+        query = None if self._database.is_sqlite or wanted.helpful is not None else tsquery(scope, wanted)
+        if query is None:
+            return (self.numbers(scope, wanted, limit, before),)
+        bounds = _between(turn_words.c.number, wanted, before)
+        sources = (_among_newest(query, bounds, limit), _by_words(query, bounds, limit))
+        return tuple(_known(numbers, scope, wanted, limit) for numbers in sources)
+
     def numbers(self, scope: Scope, wanted: TurnFilter, limit: int, before: int | None = None) -> Select[Any]:
-        """Return the query for the numbers of the newest turns."""
+        """Return the query for the numbers of the newest turns, as the database thinks best."""
         conditions = [within(scope, turn_index), *_columns(wanted)]
         match = self._match(scope, wanted)
         if match is None:
@@ -69,12 +86,35 @@ class SqlTurnSearch:
     def _match(self, scope: Scope, wanted: TurnFilter) -> ColumnElement[bool] | None:
         if wanted.helpful is not None and not wanted.text:  # few are judged, and they have an index of their own
             return None
-        return (sqlite_match if self._database.is_sqlite else postgresql_match)(scope, wanted)
+        if self._database.is_sqlite:
+            return sqlite_match(scope, wanted)
+        query = tsquery(scope, wanted)
+        return None if query is None else has(turn_words.c.words, query)
 
     async def _plan_for_these_values(self, connection: AsyncConnection) -> None:
         """A word in every second turn wants another plan than a rare one, which a plan for all of them cannot know."""
         if not self._database.is_sqlite:
             await connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+
+
+def _among_newest(query: ColumnElement[Any], bounds: list[ColumnElement[bool]], limit: int) -> Select[Any]:
+    newest = select(turn_words.c.number, turn_words.c.words).where(*bounds).order_by(turn_words.c.number.desc()).limit(_NEWEST)
+    few = newest.subquery()
+    return select(few.c.number).where(has(few.c.words, query)).order_by(few.c.number.desc()).limit(limit)
+
+
+def _by_words(query: ColumnElement[Any], bounds: list[ColumnElement[bool]], limit: int) -> Select[Any]:
+    """All that have the words first, on their index alone; an offset keeps PostgreSQL from reading in the order of numbers instead."""
+    having = select(turn_words.c.number).where(has(turn_words.c.words, query), *bounds).offset(0).subquery()
+    return select(having.c.number).order_by(having.c.number.desc()).limit(limit)
+
+
+def _known(numbers: Select[Any], scope: Scope, wanted: TurnFilter, limit: int) -> Select[Any]:
+    """Those of `numbers`, as many as are shown, that columns agree to: facets say the same, so that none is lost here."""
+    hits = numbers.cte("hits").prefix_with("MATERIALIZED")
+    joined = hits.join(turn_index, turn_index.c.number == hits.c.number)
+    found = select(hits.c.number).select_from(joined).where(within(scope, turn_index), *_columns(wanted))
+    return found.order_by(hits.c.number.desc()).limit(limit)
 
 
 def _columns(wanted: TurnFilter) -> list[ColumnElement[bool]]:

@@ -12,7 +12,6 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 
 from core.members import Scope
 from core.search import Term, TurnFilter, terms_of
-from core.storage.review_tables import turn_words
 
 _SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
 
@@ -24,8 +23,8 @@ def sqlite_match(scope: Scope, wanted: TurnFilter) -> ColumnElement[bool] | None
     return literal_column("turn_words").op("MATCH", is_comparison=True)(literal(" AND ".join(parts))) if parts else None
 
 
-def postgresql_match(scope: Scope, wanted: TurnFilter) -> ColumnElement[bool] | None:
-    """Return the condition on `turn_words`, None where no word narrows anything."""
+def tsquery(scope: Scope, wanted: TurnFilter) -> ColumnElement[Any] | None:
+    """Return what to look for in the words of `turn_words`, None where no word narrows anything."""
     parts = [_tsquery(term) for term in terms_of(wanted.text)]
     parts += [_tsquery_any(names) for names in _facets(scope, wanted)]
     if not parts:
@@ -33,7 +32,12 @@ def postgresql_match(scope: Scope, wanted: TurnFilter) -> ColumnElement[bool] | 
     query = parts[0]
     for part in parts[1:]:
         query = query.op("&&")(part)
-    return turn_words.c.words.op("@@", is_comparison=True)(query)
+    return query
+
+
+def has(words: ColumnElement[Any], query: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that `words` fit a query of `tsquery`."""
+    return words.op("@@", is_comparison=True)(query)
 
 
 def _facets(scope: Scope, wanted: TurnFilter) -> list[list[tuple[str, str]]]:

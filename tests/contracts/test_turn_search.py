@@ -15,6 +15,7 @@ from core.domain import Actor, Address, Decision, Deleted, InboundMessage, Linea
 from core.feedback import Feedback
 from core.members import EVERYWHERE, Scope
 from core.search import NO_MODEL, TurnFilter
+from core.storage import turn_search
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.figures import SqlFigureBook
@@ -160,8 +161,8 @@ async def test_a_message_that_its_author_deletes_leaves_the_index(counter: SqlCo
 async def test_a_turn_that_is_deleted_leaves_nothing(counter: SqlCounter, search: SqlTurnSearch, database: Database) -> None:
     turn_id = await counter.ask("canary of ann")
     async with database.write() as connection:
-        for statement in (f"DELETE FROM outbox WHERE turn_id = '{turn_id}'", f"DELETE FROM turns WHERE turn_id = '{turn_id}'"):
-            await connection.exec_driver_sql(statement)
+        for table in ("reviews", "outbox", "turns"):
+            await connection.exec_driver_sql(f"DELETE FROM {table} WHERE turn_id = '{turn_id}'")
     assert await found(search) == []
     assert "canary" not in await words_of(database)
 
@@ -193,3 +194,29 @@ async def test_on_sqlite_no_search_reads_a_table_as_a_whole_or_sorts(
     plan = await explained(database, SqlTurnSearch(database).numbers(scope, wanted, 30, before=10**18))
     assert not [step for step in plan if re.fullmatch(r"SCAN turn_index", step) or "TEMP B-TREE FOR ORDER BY" in step], plan
     assert plan[0].startswith(("SCAN turn_words VIRTUAL TABLE", "SEARCH turn_index USING")), plan
+
+
+@pytest.mark.parametrize(("scope", "wanted"), FILTERS)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_on_postgresql_every_search_has_an_index_for_what_it_asks(scope: Scope, wanted: TurnFilter, database: Database) -> None:
+    found = SqlTurnSearch(database)
+    async with database.read() as connection:
+        await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # a table without rows is otherwise read as a whole
+        for query in found.attempts(scope, wanted, 30, before=10**18):
+            compiled = query.compile(database.engine.sync_engine, compile_kwargs={"literal_binds": True})
+            plan = " ".join((await connection.exec_driver_sql(f"EXPLAIN {compiled}")).scalars())
+            assert "Seq Scan" not in plan, plan
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_on_postgresql_a_word_that_the_newest_turns_do_not_have_is_found_by_its_index(
+    database: Database, counter: SqlCounter, search: SqlTurnSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn_search, "_NEWEST", 2)
+    for text_of_it in ("rare", "a", "b", "c"):
+        await counter.ask(text_of_it)
+    assert await found(search, "rare") == ["rare"]
+    newest, all_of_them = search.attempts(EVERYWHERE, TurnFilter("rare"), 5)
+    async with database.read() as connection:
+        assert (await connection.execute(newest)).all() == []
+        assert len((await connection.execute(all_of_them)).all()) == 1
