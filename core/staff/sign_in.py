@@ -95,12 +95,13 @@ class SignIn:
 
         Nobody becomes a member by this: a provider for everybody would let everybody in.
         """
-        if self.domains and email.casefold().rpartition("@")[2] not in self.domains:
+        if self.domains and email.lower().rpartition("@")[2] not in self.domains:
             await self._refuse("", "provider", "domain", issuer=identity.issuer, subject=identity.subject)
             raise NotAllowedError(OTHER_DOMAIN)
         member = await self.members.identified(identity)
         if member is None:
             named = await self.members.named(email) if email else None
+            named = named if named and named.name.lower() == email.lower() else None  # what only looks the same is somebody else's
             member = named if named and await self.members.identify(named.member_id, identity) else None
         if member is None:
             await self._refuse("", "provider", "not a member", issuer=identity.issuer, subject=identity.subject)
