@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from core.domain import Action, Actor, Address, Decision, InboundMessage, Lineage, Owner, Reason, Reply, utc_now
 from core.feedback import Feedback
@@ -21,6 +22,7 @@ from core.storage.handoffs import SqlHandoffs
 from core.storage.inbox import SqlInbox
 from core.storage.outbox import SqlOutbox
 from core.storage.privacy import SqlPrivacyDesk
+from core.storage.tables import outbox
 
 HERE = Address("test", "w", "c", "t1")
 HELP_ME = Reply(Decision.HANDOFF, Reason.ASKED_FOR_PERSON, "A person will.", (), 0.1, Lineage("m", "i", "p", "e", "o"))
@@ -209,6 +211,21 @@ async def test_erasing_a_customer_leaves_no_name_and_no_word(office: Office, wai
     assert handoff.customer_id.startswith("erased-") and handoff.question == ""
     assert packet is not None and packet.question == packet.said == ""
     assert [line.text for line in await office.book.lines(waiting)] == [""]
+
+
+@pytest.mark.parametrize("is_delivered", [True, False])
+async def test_erasing_a_customer_leaves_nothing_of_what_people_wrote_to_them(
+    office: Office, waiting: str, database: Database, is_delivered: bool
+) -> None:
+    await office.deliver()
+    await office.handoffs.say(waiting, BOB, "Dear Ann Canary", "word-1", "Bob wrote to the customer: Dear Ann Canary")
+    if is_delivered:
+        await office.deliver()
+    await office.privacy.erase("test", "w", "ann")
+    async with database.read() as connection:
+        kept = (await connection.execute(select(outbox.c.text))).scalars().all()
+    assert not [text for text in kept if text and "Canary" in text]
+    assert Action.PERSON not in [one.action for one in await office.deliver()]
 
 
 async def test_words_of_people_are_forgotten_with_the_conversation(office: Office, waiting: str) -> None:
