@@ -15,6 +15,7 @@ from core.dialogue import wording
 from core.domain import utc_now
 from core.handoff import State, Why
 from core.members import EVERYWHERE
+from core.presence import Mode
 from core.staff.handoff import SOLVED, WITH_YOU
 from core.storage.audit import SqlAuditLog
 from core.storage.database import Database
@@ -198,6 +199,26 @@ async def test_bad_input_42_a_message_during_a_hand_off_goes_to_the_person_and_r
     assert await handoffs(desk, closed=True) == [(Why.ASKED, State.RETURNED)]
     packet = desk.packet_in_discord()
     assert "with the bot again" in packet.content and packet.components == []
+
+
+@pytest.mark.parametrize("silenced", ["mention", "muted"])
+async def test_bad_input_42_what_a_customer_writes_to_a_person_arrives_wherever_the_bot_may_speak(
+    opened: OpenBureau, silenced: str
+) -> None:
+    desk = await opened("discord")
+    root = await asks_in_slack(desk)
+    await desk.discord.say(EVE, desk.packet_in_discord().id, "Hello Ann")
+    await desk.quiet()
+    channels = desk.graph.channels
+    await (
+        channels.set_mode("slack", "T0TEAM", HELP, Mode.MENTION)
+        if silenced == "mention"
+        else channels.set_muted("slack", "T0TEAM", HELP, True)
+    )
+    await desk.slack.say(ANN, HELP, "my order is late", thread_ts=root)
+    await desk.quiet()
+    assert "my order is late" in desk.in_thread_of_discord()[-1]
+    assert "Hello Ann" in told_in_slack(desk, root)[-1], "the bot is silent"
 
 
 async def test_a_word_of_staff_after_the_end_is_not_sent_and_they_are_told(opened: OpenBureau) -> None:
