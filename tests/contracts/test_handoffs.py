@@ -246,3 +246,13 @@ async def test_a_word_that_cannot_be_delivered_is_told_to_staff(office: Office, 
         "The customer did not get your last message: their platform does not take it."
     ]
     assert [line.undelivered for line in await office.book.lines(waiting)] == [True]
+
+
+async def test_staff_are_told_once_that_what_a_customer_writes_cannot_be_shown_in_their_thread(office: Office, waiting: str) -> None:
+    for text in ("hello?", "hello??"):
+        await office.ask(text, SILENT)
+    news = []
+    while (delivery := await office.outbox.claim(["test"], 60)) is not None:
+        news += [delivery.reply.text] if delivery.action is Action.NEWS else []
+        await (office.outbox.bury(delivery, "gone") if delivery.action is Action.RELAY else office.outbox.sent(delivery, "ref"))
+    assert [text.partition(":")[0] for text in news] == ["A customer in a hand-off wrote again, and it could not be shown here"]

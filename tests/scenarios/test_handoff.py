@@ -221,6 +221,23 @@ async def test_bad_input_42_what_a_customer_writes_to_a_person_arrives_wherever_
     assert "Hello Ann" in told_in_slack(desk, root)[-1], "the bot is silent"
 
 
+@pytest.mark.parametrize("what", ["thread", "packet"])
+async def test_bad_input_32_staff_who_have_deleted_a_thread_are_told_once_that_its_customer_writes(opened: OpenBureau, what: str) -> None:
+    desk = await opened("discord")
+    root = await asks_in_slack(desk)
+    packet = desk.packet_in_discord()
+    await desk.discord.say(EVE, packet.id, "Hello Ann")
+    await desk.quiet()
+    await desk.discord.delete(packet.id)
+    if what == "packet":
+        await desk.discord.remove(packet)
+    for text in ("my order is late", "hello?"):
+        await desk.slack.say(ANN, HELP, text, thread_ts=root)
+        await desk.quiet()
+    told = [one.content for one in desk.discord.by_bot(in_discord.STAFF_ROOM)]
+    assert len([text for text in told if "their thread is gone" in text]) == 1
+
+
 async def test_a_word_of_staff_after_the_end_is_not_sent_and_they_are_told(opened: OpenBureau) -> None:
     desk = await opened("slack")
     thread = await asks_in_discord(desk)
