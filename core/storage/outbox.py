@@ -160,10 +160,17 @@ async def _revised(connection: AsyncConnection, row: RowMapping) -> RowMapping:
 async def _content(connection: AsyncConnection, row: RowMapping) -> tuple[Reply, datetime]:
     """What to deliver, and since when it is waited for."""
     if row["turn_id"] is None:
-        return notice(Decision.CLARIFY, _reason(row), row["text"] or ""), row["due_at"]
+        return notice(Decision.CLARIFY, _reason(row), row["text"] or ""), await _said_at(connection, row)
     turn = (await connection.execute(select(turns).where(turns.c.turn_id == row["turn_id"]))).mappings().one()
     reply = reply_of(turn)
     return replace(reply, text=row["text"]) if row["text"] else reply, turn["asked_at"]
+
+
+async def _said_at(connection: AsyncConnection, row: RowMapping) -> datetime:
+    """Since when to look for what belongs to no turn: each try puts `due_at` off, beyond what an earlier one may have posted."""
+    said = select(handoff_words.c.said_at).where(handoff_words.c.key == row["key"])
+    said_at: datetime = (await connection.execute(said)).scalar() or row["due_at"]
+    return said_at
 
 
 def _reason(row: RowMapping) -> Reason:

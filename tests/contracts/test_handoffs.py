@@ -256,3 +256,15 @@ async def test_staff_are_told_once_that_what_a_customer_writes_cannot_be_shown_i
         news += [delivery.reply.text] if delivery.action is Action.NEWS else []
         await (office.outbox.bury(delivery, "gone") if delivery.action is Action.RELAY else office.outbox.sent(delivery, "ref"))
     assert [text.partition(":")[0] for text in news] == ["A customer in a hand-off wrote again, and it could not be shown here"]
+
+
+async def test_what_perhaps_arrived_is_looked_for_from_when_it_was_said_however_often_it_is_put_off(office: Office, waiting: str) -> None:
+    await office.handoffs.say(waiting, BOB, "Hello", "word-1")
+    asked = []
+    while (delivery := await office.outbox.claim(["test"], 60)) is not None:
+        if delivery.action is not Action.PERSON or len(asked) == 3:
+            await office.outbox.sent(delivery, "ref")
+            continue
+        asked.append(delivery.asked_at)
+        await office.outbox.retry(delivery, "reset", -60 * len(asked), uncertain=True)
+    assert len(set(asked)) == 1
