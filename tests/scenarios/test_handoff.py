@@ -22,7 +22,7 @@ from core.storage.database import Database
 from core.storage.handoff_book import SqlHandoffBook
 from core.storage.tables import outbox
 from tests.bot.discord import office as in_discord
-from tests.bot.slack.office import BOT, HELP, STAFF_ROOM, said
+from tests.bot.slack.office import BOT, DIRECT, HELP, STAFF_ROOM, said
 from tests.scenarios.bureau import ANN, BOB, CAT, DAN, EVE, Bureau, bureau
 from tests.servers import discord_state
 
@@ -219,6 +219,24 @@ async def test_bad_input_42_what_a_customer_writes_to_a_person_arrives_wherever_
     await desk.quiet()
     assert "my order is late" in desk.in_thread_of_discord()[-1]
     assert "Hello Ann" in told_in_slack(desk, root)[-1], "the bot is silent"
+
+
+async def test_bad_input_42_in_private_a_customer_goes_on_with_the_person_without_answering_below(opened: OpenBureau) -> None:
+    desk = await opened("discord")
+    root = str(await desk.slack.say(ANN, DIRECT, "I want a person"))
+    await desk.quiet()
+    await desk.discord.say(EVE, desk.packet_in_discord().id, "Hello Ann")
+    await desk.quiet()
+    second = str(await desk.slack.say(ANN, DIRECT, REFUNDS))
+    await desk.quiet()
+    assert REFUNDS in desk.in_thread_of_discord()[-1]
+    assert [said(one) for one in desk.slack.thread(DIRECT, second) if one.user == BOT] == [], "the bot is silent"
+    await desk.press_in_discord(EVE, "handoff_solve")
+    await desk.until(State.SOLVED)
+    third = str(await desk.slack.say(ANN, DIRECT, REFUNDS))
+    await desk.quiet()
+    assert "Refunds take 14 days." in said(desk.slack.thread(DIRECT, third)[-1])
+    assert root not in (second, third)
 
 
 @pytest.mark.parametrize("what", ["thread", "packet"])
