@@ -44,6 +44,7 @@ class SqlPrivacyDesk:
             await connection.execute(one.conversations().order_by(conversations.c.conversation_id).with_for_update())
             cancelled = await self._cancel(connection, one)
             dropped = await _change(connection, outbox, outbox.c.turn_id.in_(one.turn_ids()) & _UNDELIVERED, **_DROPPED)
+            dropped += await _change(connection, outbox, one.told_by_people() & _UNDELIVERED, **_DROPPED)
             await self._blank_what_was_said(connection, one)
             corrected = await blank_questions(connection, corrections.c.turn_id.in_(one.turn_ids()))
             given = await _change(connection, feedback, one.gave(), actor_id=nobody, comment="")
@@ -79,7 +80,8 @@ class SqlPrivacyDesk:
     async def _blank_what_was_said(self, connection: AsyncConnection, one: _Person) -> None:
         theirs = outbox.c.turn_id.in_(one.turn_ids())
         await _change(connection, outbox, theirs, text=null(), last_error=null())
-        here = outbox.c.conversation_id.in_(one.conversations())
+        # Staff read in their thread what one of them wrote to this customer.
+        here = outbox.c.conversation_id.in_(one.conversations()) | outbox.c.conversation_id.in_(one.threads_of_staff())
         await _change(connection, outbox, outbox.c.turn_id.is_(None) & here & ~_UNDELIVERED, text="", last_error=null())
         await _change(connection, feedback, feedback.c.turn_id.in_(one.turn_ids()), comment="")
 
@@ -104,6 +106,15 @@ class _Person:
     def waited(self) -> ColumnElement[bool]:
         platform, workspace = self._in(handoffs)
         return platform & workspace & (handoffs.c.customer_id == self._actor_id)
+
+    def threads_of_staff(self) -> Select[Any]:
+        return select(handoffs.c.staff_conversation_id).where(self.waited(), handoffs.c.staff_conversation_id.is_not(None))
+
+    def told_by_people(self) -> ColumnElement[bool]:
+        """What people of staff wrote to them, and where staff are shown it."""
+        joined = select(handoff_words.c.key).join(handoffs, handoffs.c.handoff_id == handoff_words.c.handoff_id)
+        shown = outbox.c.conversation_id.in_(self.threads_of_staff()) & among(outbox.c.action, Action.NOTE.value)
+        return outbox.c.key.in_(joined.where(self.waited())) | shown
 
     def gave(self) -> ColumnElement[bool]:
         here = select(turns.c.turn_id).join(conversations).where(turns.c.turn_id == feedback.c.turn_id, *self._in(conversations))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from core.domain import Action, Actor, Address, Decision, InboundMessage, Lineage, Owner, Reason, Reply, utc_now
 from core.feedback import Feedback
@@ -21,6 +22,7 @@ from core.storage.handoffs import SqlHandoffs
 from core.storage.inbox import SqlInbox
 from core.storage.outbox import SqlOutbox
 from core.storage.privacy import SqlPrivacyDesk
+from core.storage.tables import outbox
 
 HERE = Address("test", "w", "c", "t1")
 HELP_ME = Reply(Decision.HANDOFF, Reason.ASKED_FOR_PERSON, "A person will.", (), 0.1, Lineage("m", "i", "p", "e", "o"))
@@ -211,6 +213,21 @@ async def test_erasing_a_customer_leaves_no_name_and_no_word(office: Office, wai
     assert [line.text for line in await office.book.lines(waiting)] == [""]
 
 
+@pytest.mark.parametrize("is_delivered", [True, False])
+async def test_erasing_a_customer_leaves_nothing_of_what_people_wrote_to_them(
+    office: Office, waiting: str, database: Database, is_delivered: bool
+) -> None:
+    await office.deliver()
+    await office.handoffs.say(waiting, BOB, "Dear Ann Canary", "word-1", "Bob wrote to the customer: Dear Ann Canary")
+    if is_delivered:
+        await office.deliver()
+    await office.privacy.erase("test", "w", "ann")
+    async with database.read() as connection:
+        kept = (await connection.execute(select(outbox.c.text))).scalars().all()
+    assert not [text for text in kept if text and "Canary" in text]
+    assert Action.PERSON not in [one.action for one in await office.deliver()]
+
+
 async def test_words_of_people_are_forgotten_with_the_conversation(office: Office, waiting: str) -> None:
     await office.handoffs.say(waiting, BOB, "Dear Ann", "word-1", "Bob: Dear Ann")
     await office.deliver()
@@ -229,3 +246,25 @@ async def test_a_word_that_cannot_be_delivered_is_told_to_staff(office: Office, 
         "The customer did not get your last message: their platform does not take it."
     ]
     assert [line.undelivered for line in await office.book.lines(waiting)] == [True]
+
+
+async def test_staff_are_told_once_that_what_a_customer_writes_cannot_be_shown_in_their_thread(office: Office, waiting: str) -> None:
+    for text in ("hello?", "hello??"):
+        await office.ask(text, SILENT)
+    news = []
+    while (delivery := await office.outbox.claim(["test"], 60)) is not None:
+        news += [delivery.reply.text] if delivery.action is Action.NEWS else []
+        await (office.outbox.bury(delivery, "gone") if delivery.action is Action.RELAY else office.outbox.sent(delivery, "ref"))
+    assert [text.partition(":")[0] for text in news] == ["A customer in a hand-off wrote again, and it could not be shown here"]
+
+
+async def test_what_perhaps_arrived_is_looked_for_from_when_it_was_said_however_often_it_is_put_off(office: Office, waiting: str) -> None:
+    await office.handoffs.say(waiting, BOB, "Hello", "word-1")
+    asked = []
+    while (delivery := await office.outbox.claim(["test"], 60)) is not None:
+        if delivery.action is not Action.PERSON or len(asked) == 3:
+            await office.outbox.sent(delivery, "ref")
+            continue
+        asked.append(delivery.asked_at)
+        await office.outbox.retry(delivery, "reset", -60 * len(asked), uncertain=True)
+    assert len(set(asked)) == 1
