@@ -16,7 +16,6 @@ from core.domain import (
     Decision,
     Hit,
     Lineage,
-    Owner,
     Passage,
     Reason,
     Reply,
@@ -26,6 +25,7 @@ from core.domain import (
 from core.feedback import Feedback, FeedbackReason
 from core.reviews import Verdict
 from core.staff import demo_words as words
+from core.staff.demo_handoffs import DemoDesk
 
 _PLACES = (
     (30, "slack", "demo-acme", ("C-support", "C-billing", "D-private")),
@@ -37,7 +37,6 @@ _PLACES = (
 _HOURS = (1, 1, 1, 1, 1, 2, 4, 9, 14, 16, 15, 13, 12, 14, 15, 14, 12, 9, 7, 6, 5, 4, 3, 2)
 _WEEK = (1.25, 1.2, 1.15, 1.1, 1.0, 0.45, 0.4)
 _OUTCOMES = ((46, "direct"), (25, "composed"), (6, "quoted"), (9, "clarify"), (9, "unknown"), (5, "person"))
-_ABANDONED = 0.35  # of hand-overs: nobody has taken them yet
 _REVIEWED_AFTER_DAYS = 2
 _FORGOTTEN = 0.04  # of what is older: still nobody has looked at it
 _WORD = re.compile(r"[\w-]+")
@@ -52,6 +51,7 @@ class DemoMonth:
         self._passages = [passage for passage in passages if passage.text]
         self._end, self._days = end, days
         self._random = random.Random(seed)  # noqa: S311  # it shall be the same each time
+        self._desk = DemoDesk(self._random, end)
         first = end - timedelta(days=days - 1)
         weights = (_WEEK[(first + timedelta(days=number)).weekday()] * (1 + number / days / 3) for number in range(days))  # it grows
         self._days_so_far, self._hours_so_far = list(accumulate(weights)), list(accumulate(_HOURS))
@@ -85,9 +85,8 @@ class DemoMonth:
             turns.append(self._turn(asked_at, topic, actor_id, position))
             asked_at += timedelta(seconds=rng.randrange(25, 400))
             topic = topic if rng.random() < 0.5 else rng.choice(self._passages)
-        last = turns[-1].reply.decision
-        owner = Owner.STAFF if last is Decision.HANDOFF and rng.random() > _ABANDONED else Owner.BOT
-        return DemoConversation(f"{rng.getrandbits(128):032x}", address, actor_id, name, tuple(turns), owner)
+        handoff = self._desk.handoff(address, actor_id, turns[-1])
+        return DemoConversation(f"{rng.getrandbits(128):032x}", address, actor_id, name, tuple(turns), handoff)
 
     def _turn(self, asked_at: datetime, topic: Passage, actor_id: str, position: int) -> DemoTurn:
         rng = self._random

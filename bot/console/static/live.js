@@ -34,7 +34,7 @@ document.addEventListener("live:counts", ({ detail }) => {
   for (const [name, count] of Object.entries(detail)) {
     for (const place of document.querySelectorAll(`[data-count="${CSS.escape(name)}"]`)) {
       place.textContent = count;
-      place.closest(".count")?.toggleAttribute("hidden", count === "0");
+      place.closest(".waits")?.toggleAttribute("hidden", count === "0");
     }
   }
 });

@@ -116,7 +116,7 @@ async def test_every_page_says_how_much_waits_for_whoever_reads_it(desk: Desk) -
     for scope, count in ((EVERYWHERE, "1"), (Scope(frozenset({("slack", "T1")})), "0")):
         page = (await (await desk.browser(Role.AGENT, scope)).get("/account")).text
         assert re.findall(r'data-count="handoffs">([^<]+)<', page) == [count]
-        assert ('<span class="count" hidden><span data-count="handoffs">' in page) == (count == "0")
+        assert ('<span class="waits" hidden><span data-count="handoffs">' in page) == (count == "0")
 
 
 async def test_a_viewer_reads_and_changes_nothing(desk: Desk) -> None:
