@@ -11,15 +11,16 @@ from core.handoff import Helper, State, why_of
 from core.mood import mood_of
 from core.staff import demo_words as words
 
-_OPEN_FOR = timedelta(hours=30)  # nobody waits for longer in a month that goes well
 _RETURNED = 0.25  # of those who are over: without an answer of a person
 
 
 class DemoDesk:
     """Staff of a made-up month, who come within the hour and are seldom done at once."""
 
-    def __init__(self, rng: random.Random, end: datetime) -> None:
+    def __init__(self, rng: random.Random, end: datetime, since: datetime) -> None:
+        """`since`: whoever was handed over before has been helped."""
         self._random = rng
+        self._since = since
         self._end = end
         self._open: set[tuple[str, str, str]] = set()  # one customer waits once
 
@@ -30,7 +31,7 @@ class DemoDesk:
         customer = (address.platform, address.workspace_id, actor_id)
         why = why_of(turn.reply.reason, mood_of([turn.question]))
         handoff = DemoHandoff(f"{self._random.getrandbits(128):032x}", turn.turn_id, why, State.WAITING, turn.answered_at)
-        if self._end - turn.answered_at > _OPEN_FOR or customer in self._open:
+        if turn.answered_at < self._since or customer in self._open:
             return self._over(handoff)
         self._open.add(customer)
         return handoff if len(self._open) % 2 else self._claimed(handoff)  # in turn, so that a small demo has both
