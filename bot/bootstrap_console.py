@@ -13,16 +13,20 @@ from bot.bootstrap_corrections import corrections_of, library_of
 from bot.bootstrap_handoffs import handoff_desk
 from bot.bootstrap_models import control_of
 from bot.check import Check
+from core.corrections import State as Decided
 from core.demo import DemoStore
 from core.domain import Passage
 from core.errors import FrontdeskError, KnowledgeError, SettingsError
-from core.members import Role
+from core.handoff import HandoffBook
+from core.handoff import State as Waits
+from core.members import Member, Role
 from core.staff.commands import Commands
+from core.staff.corrections import Corrections
 from core.staff.library import Library
 from core.staff.membership import Membership
 from core.staff.model_desk import ModelDesk
 from core.staff.reading_room import ReadingRoom
-from core.staff.review_desk import ReviewDesk
+from core.staff.review_desk import COUNTED, ReviewDesk
 from core.staff.rights import Rule
 from core.staff.sign_in import SignIn
 from core.storage.conversation_book import SqlConversationBook
@@ -84,6 +88,7 @@ def parts_of(graph: Frontdesk, library: Library, passage: Callable[[str], Awaita
             return None
 
     asked, reviews = graph.settings.console, ReviewDesk(SqlReviewQueue(graph.database), graph.audit_log)
+    desk, corrections = handoff_desk(graph.settings, graph.database, graph.audit_log), corrections_of(graph)
     return Console(
         sign_in=sign_in_of(graph),
         audit=graph.audit_log,
@@ -93,17 +98,27 @@ def parts_of(graph: Frontdesk, library: Library, passage: Callable[[str], Awaita
         reading=ReadingRoom(SqlConversationBook(graph.database), SqlTurnSearch(graph.database), graph.audit_log),
         figures=graph.figure_book,
         passage=known,
-        counters={"inbox": reviews.count},
+        counters=_counters(reviews, desk.book, corrections),
         closing=closing,
         models=ModelDesk(graph.model_registry, graph.host_board, graph.version_log),
         commands=_commands(graph),
-        handoffs=handoff_desk(graph.settings, graph.database, graph.audit_log),
+        handoffs=desk,
         provider=_provider(asked),
         turns=SqlTurnBook(graph.database),
-        corrections=corrections_of(graph),
+        corrections=corrections,
         library=library,
         public_url=asked.public_url,
     )
+
+
+def _counters(reviews: ReviewDesk, book: HandoffBook, corrections: Corrections) -> dict[str, Callable[[Member], Awaitable[int]]]:
+    """By the page that shows it, what waits for a member; `claimed` tells the page of hand-offs that somebody took one."""
+    return {
+        "inbox": reviews.count,
+        "handoffs": lambda member: book.count(Waits.WAITING, member.scope, COUNTED),
+        "claimed": lambda member: book.count(Waits.CLAIMED, member.scope, COUNTED),
+        "corrections": lambda member: corrections.store.count(Decided.PENDING, member.scope, COUNTED),
+    }
 
 
 def demo_store(graph: Frontdesk) -> DemoStore:

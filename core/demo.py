@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from core.corrections import CorrectionDraft
 from core.domain import Address, Owner, Reply
 from core.feedback import Feedback
+from core.handoff import Helper, State, Why
 from core.reviews import Verdict
 
 REVIEWER = "demo-reviewer"
@@ -30,16 +31,35 @@ class DemoTurn(NamedTuple):
     decided_at: datetime | None = None
 
 
+class DemoHandoff(NamedTuple):
+    """What became of a customer who was handed over with a turn; `said` is what staff wrote to them, and when."""
+
+    handoff_id: str
+    turn_id: str
+    why: Why
+    state: State
+    opened_at: datetime
+    helper: Helper | None = None
+    claimed_at: datetime | None = None
+    closed_at: datetime | None = None
+    said: tuple[tuple[str, datetime], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class DemoConversation:
-    """A made-up conversation; `owner` staff: somebody has taken it over."""
+    """A made-up conversation, in which the customer was perhaps handed over at the end."""
 
     conversation_id: str
     address: Address
     actor_id: str
     actor_name: str
     turns: tuple[DemoTurn, ...]
-    owner: Owner = Owner.BOT
+    handoff: DemoHandoff | None = None
+
+    @property
+    def owner(self) -> Owner:
+        """Who answers: staff where somebody has taken it over."""
+        return Owner.STAFF if self.handoff and self.handoff.state is State.CLAIMED else Owner.BOT
 
 
 class DemoStore(Protocol):

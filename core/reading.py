@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from core.corrections import Cause
 from core.domain import Address, Owner
 from core.feedback import Feedback
+from core.handoff import Line
 from core.members import Scope
 from core.review import TurnRecord
 from core.reviews import ReviewItem
@@ -38,7 +39,10 @@ class ReadTurn(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """A part of a conversation, oldest turn first; `earlier` and `later`: there is more before and behind."""
+    """A part of a conversation, oldest turn first; `earlier` and `later`: there is more before and behind.
+
+    `asides` is what the customer and staff said to each other meanwhile, without the bot.
+    """
 
     conversation_id: str
     address: Address
@@ -47,6 +51,7 @@ class Conversation(NamedTuple):
     turns: tuple[ReadTurn, ...]
     earlier: bool
     later: bool
+    asides: tuple[Line, ...] = ()
 
 
 class ConversationBook(Protocol):

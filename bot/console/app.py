@@ -27,6 +27,7 @@ from bot.console import (
     unanswered,
 )
 from bot.console.auth import identified, own_form, signed_in
+from bot.console.badges import for_navigation
 from bot.console.errors import Shield, add_handlers
 from bot.console.pages import STATIC, asked_of, navigation, redirect
 from bot.console.parts import Console
@@ -57,7 +58,7 @@ def build(console: Console) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     visitors = APIRouter(dependencies=[Depends(identified), Depends(own_form)])
     sign_in.add_routes(visitors, console)
-    router = APIRouter(dependencies=[Depends(identified), Depends(signed_in), Depends(own_form)])
+    router = APIRouter(dependencies=[Depends(identified), Depends(signed_in), Depends(own_form), Depends(for_navigation)])
     _add_home(router)
     for module in _PAGES:
         module.add_routes(router, console)

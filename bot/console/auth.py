@@ -21,6 +21,7 @@ CSRF_HEADER = "x-csrf-token"  # for scripts of ours
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FOREIGN_FORM = "This form does not belong to your session, perhaps because you have signed in again since. Open the page again."
 NOT_ALLOWED = "Your role does not allow this."
+_STREAM = "text/event-stream"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -97,8 +98,10 @@ def member_of(request: Request) -> Member | None:
 
 
 async def identified(request: Request) -> None:
-    """Find out who asks: the first thing for every route."""
-    request.state.member = await console_of(request).sign_in.member(session_token(request))
+    """Find out who asks: the first thing for every route. A page that only listens, and comes back by itself, keeps nobody signed in."""
+    sign_in = console_of(request).sign_in
+    listens = request.headers.get("accept", "").startswith(_STREAM)
+    request.state.member = await (sign_in.still if listens else sign_in.member)(session_token(request))
 
 
 async def signed_in(request: Request) -> Member:

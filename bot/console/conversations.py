@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -11,13 +13,16 @@ from bot.console import labels
 from bot.console.auth import PREFIX, at_least, console_of, not_here
 from bot.console.differences import pieces
 from bot.console.filters import number_in
+from bot.console.handoffs import WHY
 from bot.console.inbox import names_of
 from bot.console.pages import page
 from bot.console.parts import Console
 from core.domain import Hit, Reply
+from core.handoff import Handoff, Line
 from core.members import Member, Role
 from core.reading import Conversation, PastCorrection, ReadTurn
 
+_HANDOFFS = 100
 Reading = Annotated[Member, Depends(at_least(Role.VIEWER))]
 
 
@@ -36,18 +41,36 @@ def add_routes(router: APIRouter, _console: Console) -> None:
 
 
 async def _context(request: Request, member: Member, found: Conversation, turn_id: str) -> dict[str, Any]:
-    pages, names = request.app.state.asked, await names_of(request)
+    names = await names_of(request)
     turns = [await _turn(request, turn, member, names) for turn in found.turns]
+    handoffs = await console_of(request).handoffs.book.of_conversation(found.conversation_id, member.scope, _HANDOFFS)
     return {
         "conversation": found,
-        "turns": turns,
+        "thread": in_order(turns, found.asides, _on_this_page(handoffs, found)),
+        "why": WHY,
         "chosen": next((turn for turn in turns if turn["turn_id"] == turn_id), None),
         "may_review": member.role >= Role.AGENT,
         "correct": f"{PREFIX}/corrections/new" if member.role >= Role.AGENT else "",
-        "handoffs": f"{PREFIX}/handoffs" if "/handoffs" in pages else "",
         "earlier": found.turns[0].position - 1 if found.earlier and found.turns else None,
         "later": found.turns[-1].position + 45 if found.later and found.turns else None,
     }
+
+
+def in_order(turns: list[dict[str, Any]], asides: Sequence[Line], handoffs: Sequence[Handoff]) -> list[dict[str, Any]]:
+    """Return what happened as it happened; a turn stands behind the one before it, whatever the clock of its platform said."""
+    found: list[tuple[datetime, dict[str, Any]]] = []
+    latest = datetime.min.replace(tzinfo=UTC)
+    for turn in turns:
+        latest = max(latest, turn["asked_at"])
+        found.append((latest, {"turn": turn}))
+    found += [(line.said_at, {"line": line}) for line in asides] + [(one.opened_at, {"handoff": one}) for one in handoffs]
+    return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
+
+
+def _on_this_page(handoffs: Sequence[Handoff], found: Conversation) -> list[Handoff]:
+    since = found.turns[0].record.asked_at if found.earlier and found.turns else None
+    until = found.turns[-1].record.asked_at if found.later and found.turns else None
+    return [one for one in handoffs if (since is None or one.opened_at >= since) and (until is None or one.opened_at <= until)]
 
 
 async def _turn(request: Request, turn: ReadTurn, member: Member, names: dict[str, str]) -> dict[str, Any]:

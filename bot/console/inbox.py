@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from bot.console import labels
 from bot.console.auth import at_least, console_of, not_here
+from bot.console.badges import counted
 from bot.console.pages import page, redirect
 from bot.console.parts import Console
 from core.members import Member, Role
@@ -18,7 +19,6 @@ from core.reviews import Place, ReviewItem, Verdict
 
 _ON_A_PAGE = 40
 _EXCERPT = 220
-_MOST = 1000  # as the desk counts
 _PLACE = re.compile(r"(\d{1,3})\.(\d{1,17})\.([\w-]{1,32})", re.ASCII)  # risk, microseconds, turn
 EMPTY = "Nothing waits for a review."
 Reading = Annotated[Member, Depends(at_least(Role.VIEWER))]
@@ -84,11 +84,6 @@ def add_routes(router: APIRouter, _console: Console) -> None:
 def address_of(item: ReviewItem) -> str:
     """Return where a turn is looked at."""
     return f"/conversations/{item.conversation_id}?turn={item.record.turn_id}#turn-{item.record.turn_id}"
-
-
-def counted(number: int) -> str:
-    """Return how many wait, as far as it is counted."""
-    return f"{_MOST - 1:,}+" if number >= _MOST else labels.count(number)
 
 
 async def names_of(request: Request) -> dict[str, str]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from bot.console.auth import at_least, console_of, session_token
-from bot.console.inbox import counted, names_of, row_of
+from bot.console.badges import counts
+from bot.console.inbox import names_of, row_of
 from bot.console.parts import Console
 from core.domain import utc_now
 from core.members import Member, Role
@@ -25,6 +27,9 @@ EVERY_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0  # proxies close what says nothing for a minute
 _AT_ONCE = 20
 _OVERLAP = timedelta(seconds=10)  # what another process queues now may be committed later
+_CATCH_UP = timedelta(hours=1)
+_MOMENT = re.compile(r"\d{1,13}", re.ASCII)  # milliseconds
+After = Annotated[int, Query(ge=0, le=10**13 - 1)]
 Reading = Annotated[Member, Depends(at_least(Role.VIEWER))]
 
 
@@ -32,12 +37,15 @@ def add_routes(router: APIRouter, _console: Console) -> None:
     """Add the stream."""
 
     @router.get("/live")
-    async def live(request: Request, member: Reading) -> Response:
+    async def live(request: Request, member: Reading, after: After = 0) -> Response:
+        """`after`, or the header that browsers send by themselves: what the page has heard before it lost the stream."""
         if not is_own(request):
             await console_of(request).audit.record(member.actor, "console.live", "console", "denied", reason="origin")
             raise HTTPException(403, "This request comes from another site.")
         headers = {"x-accel-buffering": "no"}  # a proxy must not collect what is said
-        return StreamingResponse(_events(request, member), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(
+            _events(request, member, _Told(since=_since(request, after))), media_type="text/event-stream", headers=headers
+        )
 
 
 def is_own(request: Request) -> bool:
@@ -61,8 +69,15 @@ class _Told:
     at: float = 0.0
 
 
-async def _events(request: Request, member: Member) -> AsyncIterator[str]:
-    console, told = console_of(request), _Told()
+def _since(request: Request, after: int) -> datetime:
+    """The moment up to which a page knows everything; nobody catches up on more than an hour."""
+    last, now = request.headers.get("last-event-id", ""), utc_now()
+    heard = int(last) if _MOMENT.fullmatch(last) else after
+    return min(now, max(now - _CATCH_UP, datetime.fromtimestamp(heard / 1000, UTC))) if heard else now
+
+
+async def _events(request: Request, member: Member, told: _Told) -> AsyncIterator[str]:
+    console = console_of(request)
     while await asyncio.shield(console.sign_in.still(session_token(request))) == member:
         for event in await asyncio.shield(_look(request, member, told)):  # a query that is cancelled costs its connection
             told.at = time.monotonic()
@@ -72,7 +87,7 @@ async def _events(request: Request, member: Member) -> AsyncIterator[str]:
             yield ": still here\n\n"
         if await _closes(console.closing):
             return
-    yield _event("over", {})  # the page must not come back by itself
+    yield _event("over", {}, told)  # the page must not come back by itself
 
 
 async def _look(request: Request, member: Member, told: _Told) -> list[str]:
@@ -89,11 +104,11 @@ async def _closes(closing: asyncio.Event) -> bool:
 
 
 async def _counts(request: Request, member: Member, told: _Told) -> list[str]:
-    found = {name: counted(await count(member)) for name, count in console_of(request).counters.items()}
+    found = await counts(request, member)
     if found == told.counts:
         return []
     told.counts = found
-    return [_event("counts", found)]
+    return [_event("counts", found, told)]
 
 
 async def _reviews(request: Request, member: Member, told: _Told) -> list[str]:
@@ -103,7 +118,7 @@ async def _reviews(request: Request, member: Member, told: _Told) -> list[str]:
     told.places = {item.place for item in items}
     told.since = max((item.queued_at for item in items), default=told.since)
     names = await names_of(request) if new else {}
-    return [_event("review", _document(row_of(item, member, names))) for item in new]
+    return [_event("review", _document(row_of(item, member, names)), told) for item in new]
 
 
 def _document(row: dict[str, Any]) -> dict[str, Any]:
@@ -112,5 +127,5 @@ def _document(row: dict[str, Any]) -> dict[str, Any]:
     return row | times | {"signs": [sign._asdict() for sign in row["signs"]]}
 
 
-def _event(name: str, data: dict[str, Any]) -> str:
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+def _event(name: str, data: dict[str, Any], told: _Told) -> str:
+    return f"id: {int(told.since.timestamp() * 1000)}\nevent: {name}\ndata: {json.dumps(data)}\n\n"

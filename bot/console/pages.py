@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from bot.console import badges
 from bot.console.auth import (
     CSRF_FIELD,
     PREFIX,
@@ -52,13 +53,14 @@ _YEAR = 31_536_000
 
 
 def page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """Return a page; its template sees `member`, `here` (the path), `navigation`, `flashes`, `csrf()` and what is given."""
+    """Return a page; its template sees `member`, `here` (the path), `navigation`, `badges`, `flashes`, `csrf()` and what is given."""
     member = member_of(request)
     flashes = _flashes(request)
     html = _environment().get_template(template).render(
         member=member,
         here=request.scope["path"],
         navigation=navigation(request, member),
+        badges=badges.shown(request),
         flashes=flashes,
         csrf_token=csrf_token(request),
         **context,

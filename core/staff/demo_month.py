@@ -16,7 +16,6 @@ from core.domain import (
     Decision,
     Hit,
     Lineage,
-    Owner,
     Passage,
     Reason,
     Reply,
@@ -26,6 +25,7 @@ from core.domain import (
 from core.feedback import Feedback, FeedbackReason
 from core.reviews import Verdict
 from core.staff import demo_words as words
+from core.staff.demo_handoffs import DemoDesk
 
 _PLACES = (
     (30, "slack", "demo-acme", ("C-support", "C-billing", "D-private")),
@@ -37,10 +37,10 @@ _PLACES = (
 _HOURS = (1, 1, 1, 1, 1, 2, 4, 9, 14, 16, 15, 13, 12, 14, 15, 14, 12, 9, 7, 6, 5, 4, 3, 2)
 _WEEK = (1.25, 1.2, 1.15, 1.1, 1.0, 0.45, 0.4)
 _OUTCOMES = ((46, "direct"), (25, "composed"), (6, "quoted"), (9, "clarify"), (9, "unknown"), (5, "person"))
-_ABANDONED = 0.35  # of hand-overs: nobody has taken them yet
 _REVIEWED_AFTER_DAYS = 2
 _FORGOTTEN = 0.04  # of what is older: still nobody has looked at it
 _WORD = re.compile(r"[\w-]+")
+_RECENT, _EVERY = 40, 8  # of the last conversations each eighth asks for a person: however small a demo is, somebody waits
 _NEXT_MODEL = 0.6  # of the month: then another model was promoted
 
 
@@ -63,8 +63,9 @@ class DemoMonth:
             sizes.append(min(turns, self._random.choices((1, 2, 3, 4, 5), (45, 26, 16, 8, 5))[0]))
             turns -= sizes[-1]
         starts = sorted(self._moment() for _ in sizes)
-        for start, size in zip(starts, sizes, strict=True):
-            yield self._conversation(start, size)
+        self._desk = DemoDesk(self._random, self._end, starts[-_RECENT:][0])
+        for left, start, size in zip(reversed(range(len(starts))), starts, sizes, strict=True):
+            yield self._conversation(start, size, asks_for_person=left < _RECENT and left % _EVERY == 0)
 
     def _moment(self) -> datetime:
         day = self._random.choices(range(self._days), cum_weights=self._days_so_far)[0]
@@ -73,7 +74,7 @@ class DemoMonth:
         moment = midnight + timedelta(hours=hour, seconds=self._random.randrange(3600), milliseconds=self._random.randrange(1000))
         return moment if moment < self._end else self._moment()
 
-    def _conversation(self, start: datetime, size: int) -> DemoConversation:
+    def _conversation(self, start: datetime, size: int, *, asks_for_person: bool) -> DemoConversation:
         rng = self._random
         _, platform, workspace_id, channels = rng.choices(_PLACES, [place[0] for place in _PLACES])[0]
         name = rng.choice(words.NAMES)
@@ -82,16 +83,16 @@ class DemoMonth:
         turns, asked_at = [], start
         topic = rng.choice(self._passages)
         for position in range(size):
-            turns.append(self._turn(asked_at, topic, actor_id, position))
+            turns.append(self._turn(asked_at, topic, actor_id, position, asks_for_person and position == size - 1))
             asked_at += timedelta(seconds=rng.randrange(25, 400))
             topic = topic if rng.random() < 0.5 else rng.choice(self._passages)
-        last = turns[-1].reply.decision
-        owner = Owner.STAFF if last is Decision.HANDOFF and rng.random() > _ABANDONED else Owner.BOT
-        return DemoConversation(f"{rng.getrandbits(128):032x}", address, actor_id, name, tuple(turns), owner)
+        handoff = self._desk.handoff(address, actor_id, turns[-1])
+        return DemoConversation(f"{rng.getrandbits(128):032x}", address, actor_id, name, tuple(turns), handoff)
 
-    def _turn(self, asked_at: datetime, topic: Passage, actor_id: str, position: int) -> DemoTurn:
+    def _turn(self, asked_at: datetime, topic: Passage, actor_id: str, position: int, asks_for_person: bool) -> DemoTurn:
         rng = self._random
-        outcome = rng.choices([name for _, name in _OUTCOMES], [weight for weight, _ in _OUTCOMES])[0]
+        drawn = rng.choices([name for _, name in _OUTCOMES], [weight for weight, _ in _OUTCOMES])[0]
+        outcome = "person" if asks_for_person else drawn
         question = self._question(outcome, topic, position)
         reply = self._reply(outcome, topic, (asked_at - self._end).days / self._days + 1)
         turn_id = f"{rng.getrandbits(128):032x}"

@@ -61,3 +61,15 @@ CORRECTED = (
     "On Windows, use the same command in PowerShell.",
     "Please allow up to a minute until it takes effect.",
 )
+STAFF = ("Bea", "Jonas", "Priya", "Samir")
+GREETINGS = (
+    "Hello! I have read what you asked and am looking into it. One moment, please.",
+    "Hi, this is a person now. Could you tell me the e-mail address of your account?",
+    "Thanks for waiting. I am asking a colleague and come back to you here today.",
+)
+SETTLED = (
+    "It is done: you should see it after signing in again. Anything else?",
+    "I have sent you the document by e-mail just now.",
+    "That is not possible yet, but I have noted your vote for it. Is there something else I can do?",
+    "Found it: the invoice was in another workspace. It is in yours now.",
+)

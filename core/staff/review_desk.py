@@ -8,7 +8,7 @@ from core.audit import AuditLog
 from core.members import Member
 from core.reviews import Held, Place, ReviewItem, ReviewQueue, Verdict
 
-_COUNTED = 1000  # a longer queue is only told to be longer
+COUNTED = 1000  # a longer queue is only told to be longer
 
 
 class ReviewDesk:
@@ -24,7 +24,7 @@ class ReviewDesk:
 
     async def count(self, member: Member) -> int:
         """Return how many wait, counted up to a thousand."""
-        return await self._queue.count(member.scope, _COUNTED)
+        return await self._queue.count(member.scope, COUNTED)
 
     async def since(self, member: Member, moment: datetime, limit: int) -> tuple[ReviewItem, ...]:
         """Return the newest that were queued after `moment`, oldest first."""

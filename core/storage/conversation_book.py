@@ -14,6 +14,7 @@ from core.domain import Address, Decision, Owner
 from core.feedback import Feedback, FeedbackReason
 from core.members import Scope
 from core.reading import Conversation, PastCorrection, ReadTurn
+from core.storage.asides import asides
 from core.storage.database import Database
 from core.storage.review_tables import reviews
 from core.storage.reviews import item_of
@@ -43,8 +44,10 @@ class SqlConversationBook:
             rows, earlier = await _window(connection, head["conversation_id"], limit, last)
             later = last is not None and await _is_more(connection, head["conversation_id"], rows[-1]["position"] if rows else last)
             read = await _read(connection, rows, await self._database.now(connection))
+            since, until = rows[0]["asked_at"] if earlier else None, rows[-1]["asked_at"] if later and rows else None
+            said = await asides(connection, head["conversation_id"], since, until)
         address = Address(*(head[column.name] for column in PLACE))
-        return Conversation(head["conversation_id"], address, head["started_at"], Owner(head["owner"]), read, earlier, later)
+        return Conversation(head["conversation_id"], address, head["started_at"], Owner(head["owner"]), read, earlier, later, said)
 
     async def position(self, scope: Scope, turn_id: str) -> tuple[str, int] | None:
         """See `ConversationBook.position`."""

@@ -11,15 +11,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select
 
-from core.demo import MARK, REVIEWER, DemoConversation, DemoTurn
-from core.domain import Actor, Decision, InboundMessage, Owner
+from core.demo import MARK, REVIEWER, DemoConversation, DemoHandoff, DemoTurn
+from core.domain import Action, Actor, InboundMessage
+from core.handoff import Helper, Step
 from core.reviews import Sign
 from core.storage.database import Database
+from core.storage.handoff_tables import handoff_words, handoffs
 from core.storage.message_rows import row_of
 from core.storage.review_rows import review_row
 from core.storage.review_tables import day_figures, reviews
 from core.storage.staff_tables import corrections, feedback
-from core.storage.tables import conversations, inbox, metadata, turns
+from core.storage.tables import conversations, inbox, metadata, outbox, turns
 from core.storage.turn_rows import message_row, reply_row
 
 _AT_ONCE = 500  # conversations of a transaction
@@ -67,7 +69,7 @@ class SqlDemoStore:
             numbered = inbox.insert().returning(inbox.c.turn_id, inbox.c.inbox_id)
             numbers = {row.turn_id: row.inbox_id for row in await connection.execute(numbered, rows[inbox])}
             await connection.execute(turns.insert(), [row | {"inbox_id": numbers[row["turn_id"]]} for row in rows[turns]])
-            for table in (reviews, feedback, corrections):
+            for table in (reviews, feedback, corrections, handoffs, outbox, handoff_words):
                 if rows[table]:
                     await connection.execute(table.insert(), rows[table])
 
@@ -91,11 +93,36 @@ def _belongs(table: Table, above: tuple[Table, ...] = ()) -> ColumnElement[bool]
 
 def _rows(one: DemoConversation) -> Iterator[tuple[Table, dict[str, Any]]]:
     first, last = one.turns[0], one.turns[-1]
-    waits = last.reply.decision is Decision.HANDOFF
-    owned = {"owner": one.owner.value, "handoff_at": last.answered_at if waits or one.owner is Owner.STAFF else None}
+    waits = one.handoff is not None and one.handoff.state.is_open
+    owned = {"owner": one.owner.value, "handoff_at": last.answered_at if waits else None}
     yield conversations, {"conversation_id": one.conversation_id, "started_at": first.asked_at, **asdict(one.address), **owned}
     for position, turn in enumerate(one.turns, 1):
         yield from _turn_rows(one, turn, position)
+    if one.handoff:
+        yield handoffs, _handoff_row(one, one.handoff)
+        yield from _words(one, one.handoff)
+
+
+def _handoff_row(one: DemoConversation, handoff: DemoHandoff) -> dict[str, Any]:
+    """The row of a hand-off; whoever sees to those who wait has done everything already, because nobody real must be told."""
+    helper = handoff.helper or Helper("")
+    claimed = {"claimed_at": handoff.claimed_at, "claimed_by": helper.actor or None, "claimed_name": helper.name or None}
+    closed = {"closed_at": handoff.closed_at, "closed_by": helper.actor if handoff.closed_at else None}
+    seen_to = {"waiting_since": handoff.opened_at} | {step.value: handoff.opened_at for step in Step}
+    place = {"conversation_id": one.conversation_id, "customer_id": one.actor_id, **_workspace(one)}
+    known = {"handoff_id": handoff.handoff_id, "turn_id": handoff.turn_id, "reason": handoff.why.value, "state": handoff.state.value}
+    return known | place | claimed | closed | seen_to | {"opened_at": handoff.opened_at}
+
+
+def _words(one: DemoConversation, handoff: DemoHandoff) -> Iterator[tuple[Table, dict[str, Any]]]:
+    helper = handoff.helper or Helper("")
+    for text, said_at in handoff.said:
+        key = f"demo-{uuid.uuid4().hex}"
+        place = {"conversation_id": one.conversation_id, "platform": one.address.platform, "key": key, "action": Action.PERSON.value}
+        yield outbox, place | {"text": text, "part": 0, "state": "sent", "attempts": 1, "due_at": said_at, "sent_at": said_at}
+        yield handoff_words, {
+            "key": key, "handoff_id": handoff.handoff_id, "author": helper.actor, "author_name": helper.name, "said_at": said_at,
+        }  # fmt: skip
 
 
 def _review(one: DemoConversation, turn: DemoTurn) -> dict[str, Any] | None:
@@ -124,5 +151,5 @@ def _turn_rows(one: DemoConversation, turn: DemoTurn, position: int) -> Iterator
         yield feedback, asdict(turn.feedback)
     if turn.correction:
         draft = turn.correction.cleaned()
-        row = asdict(draft) | {"cause": draft.cause.value, "digest": draft.digest, "state": "pending"}
+        row = asdict(draft) | {"cause": draft.cause.value, "digest": draft.digest, "state": "pending", **_workspace(one)}
         yield corrections, row | {"correction_id": uuid.uuid4().hex, "proposed_at": turn.answered_at}

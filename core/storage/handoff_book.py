@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, select, text
+from sqlalchemy import ColumnElement, RowMapping, Select, func, select, text
 
 from core.domain import Action, Address, Decision, Exchange
 from core.handoff import MAX_EXCHANGES, MAX_PASSAGES, Handoff, Helper, Line, Packet, State, Tried, Why
@@ -73,6 +73,19 @@ class SqlHandoffBook:
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(*order).limit(limit))).mappings().all()
         return tuple(map(_handoff, rows))
+
+    async def count(self, state: State, scope: Scope, limit: int) -> int:
+        """See `HandoffBook.count`."""
+        some = select(handoffs.c.handoff_id).where(text(f"handoffs.{IS_OPEN}"), handoffs.c.state == state.value, within(scope, handoffs))
+        async with self._database.read() as connection:
+            return int((await connection.execute(select(func.count()).select_from(some.limit(limit).subquery()))).scalar_one())
+
+    async def of_conversation(self, conversation_id: str, scope: Scope, limit: int) -> tuple[Handoff, ...]:
+        """See `HandoffBook.of_conversation`."""
+        query = _records(within(scope, handoffs), handoffs.c.conversation_id == clean(conversation_id))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(handoffs.c.opened_at.desc()).limit(limit))).mappings().all()
+        return tuple(map(_handoff, reversed(rows)))
 
     async def _first(self, query: Select[Any]) -> Handoff | None:
         async with self._database.read() as connection:

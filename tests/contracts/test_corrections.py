@@ -161,6 +161,7 @@ async def test_bad_input_48_a_correction_of_another_workspace_does_not_exist(cou
     ):
         assert {one.correction_id for one in await counter.corrections.listed(State.PENDING, scope, 10)} == seen
         assert await counter.corrections.count(State.PENDING, scope) == len(seen)
+        assert await counter.corrections.count(State.PENDING, scope, limit=1) == 1
         found = await counter.corrections.get(theirs.correction_id, scope)
         assert (found is not None) == (theirs.correction_id in seen)
 

@@ -12,6 +12,7 @@ from sqlalchemy import select, text
 from core.demo import MARK, DemoConversation
 from core.domain import Decision, Owner, Passage, utc_now
 from core.figures import Period
+from core.handoff import State, Step
 from core.members import EVERYWHERE
 from core.reviews import Sign
 from core.search import TurnFilter
@@ -19,6 +20,9 @@ from core.staff.demo_month import DemoMonth
 from core.storage.database import Database
 from core.storage.demo import SqlDemoStore
 from core.storage.figures import SqlFigureBook
+from core.storage.handoff_book import SqlHandoffBook
+from core.storage.handoffs import SqlHandoffs
+from core.storage.outbox import SqlOutbox
 from core.storage.reviews import SqlReviewQueue
 from core.storage.turn_search import SqlTurnSearch
 from tests.contracts.counter import SqlCounter
@@ -72,6 +76,13 @@ async def test_made_up_turns_are_found_counted_reviewed_and_read_like_real_ones(
     assert [one.record.question for one in await SqlTurnSearch(database).find(EVERYWHERE, TurnFilter("thing"), 5)]
     total = (await SqlFigureBook(database).overview(EVERYWHERE, Period((END - timedelta(days=40)).date(), END.date()))).total
     assert (total.turns, total.helpful + total.unhelpful > 0, total.handed_over > 0) == (400, True, True)
+    book = SqlHandoffBook(database)
+    handoffs = (*await book.page(EVERYWHERE, 500), *await book.page(EVERYWHERE, 500, closed=True))
+    assert {one.state for one in handoffs} == set(State)
+    said = [line for one in handoffs if one.state is State.SOLVED for line in await book.lines(one.handoff_id)]
+    assert said and all(line.by == "staff" and line.text for line in said)
+    assert sum([await SqlHandoffs(database).nudge(step, 0.0, "anybody?") for step in Step]) == 0, "nobody real is told of them"
+    assert await SqlOutbox(database).claim(["slack", "discord", "web"], 60) is None
     waiting = await SqlReviewQueue(database).waiting(EVERYWHERE, 50)
     assert waiting and Sign.UNHELPFUL in waiting[0].signs
 

@@ -14,6 +14,7 @@ from core.feedback import Feedback
 from core.handoff import Handoff, Helper, State, Step, Why
 from core.members import EVERYWHERE, Scope
 from core.ports import Delivery
+from core.storage.conversation_book import SqlConversationBook
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.feedback import SqlFeedbackLog
@@ -268,3 +269,48 @@ async def test_what_perhaps_arrived_is_looked_for_from_when_it_was_said_however_
         asked.append(delivery.asked_at)
         await office.outbox.retry(delivery, "reset", -60 * len(asked), uncertain=True)
     assert len(set(asked)) == 1
+
+
+async def test_those_who_wait_and_those_who_are_with_somebody_are_counted_as_far_as_asked_within_a_scope(office: Office) -> None:
+    for number in range(3):
+        await office.ask("I want a person", address=replace(HERE, thread_id=f"t{number}"), actor=f"customer-{number}")
+    first, *_ = await office.open()
+    await office.handoffs.claim(first.handoff_id, BOB, "told", "noted")
+    for scope, waiting in (
+        (EVERYWHERE, 2),
+        (Scope(frozenset({("test", "w")})), 2),
+        (Scope(frozenset({("test", "other")})), 0),
+        (Scope(), 0),
+    ):
+        assert await office.book.count(State.WAITING, scope, 10) == waiting
+    assert await office.book.count(State.WAITING, EVERYWHERE, 1) == 1
+    assert await office.book.count(State.CLAIMED, EVERYWHERE, 10) == 1
+
+
+async def test_what_a_customer_and_a_person_say_to_each_other_stands_in_the_conversation(
+    office: Office, waiting: str, database: Database
+) -> None:
+    (handoff,) = await office.open()
+    await office.handoffs.say(handoff.handoff_id, BOB, "Hello!", "word-1")
+    await office.ask("It is about my parcel", SILENT)
+    await office.handoffs.say(handoff.handoff_id, BOB, "I see.", "word-2")
+    await office.handoffs.close(handoff.handoff_id, BOB, State.SOLVED, "told", "noted")
+    turn_id = await office.ask("Thanks", ANSWER)
+    book = SqlConversationBook(database)
+    place = await book.position(EVERYWHERE, turn_id)
+    assert place is not None
+    found = await book.conversation(EVERYWHERE, place[0], 50)
+    assert found is not None
+    assert [(line.by, line.name, line.text) for line in found.asides] == [
+        ("staff", "Bob", "Hello!"),
+        ("customer", "ann", "It is about my parcel"),
+        ("staff", "Bob", "I see."),
+    ]
+    assert [turn.record.question for turn in found.turns] == ["help", "Thanks"]
+    newest = await book.conversation(EVERYWHERE, place[0], 1)
+    assert newest is not None and (newest.earlier, newest.asides) == (True, ())
+    assert [one.handoff_id for one in await office.book.of_conversation(place[0], EVERYWHERE, 10)] == [waiting]
+    assert await office.book.of_conversation(place[0], Scope(), 10) == ()
+    await office.privacy.erase("test", "w", "ann")
+    erased = await book.conversation(EVERYWHERE, place[0], 50)
+    assert erased is not None and "parcel" not in str(erased.asides)

@@ -1,64 +1,45 @@
-// Counts and new rows of the inbox as they come; without it a reload shows the same.
+// Tells the page what is new as it comes: the counts of the navigation here, the rest to whoever listens for "live:...".
+// A hidden tab does not listen: browsers open few connections to one server. It catches up when it is looked at again.
 "use strict";
 
-const queue = document.getElementById("queue");
-const template = document.getElementById("row");
-const news = document.getElementById("news");
-const isFirstPage = !new URLSearchParams(location.search).has("after");
-let arrived = 0;
-let announcing;
+const AGAIN = 30_000; // milliseconds after the server has refused
+const over = document.getElementById("over");
+let source, heard, waiting;
 
-function announce() {
-  arrived += 1;
-  clearTimeout(announcing); // several at once are said once
-  announcing = setTimeout(() => {
-    news.textContent = arrived === 1 ? "One more turn waits for a review." : `${arrived} more turns wait for a review.`;
-    arrived = 0;
-  }, 1000);
+function tell(event) {
+  heard = event.lastEventId || heard;
+  document.dispatchEvent(new CustomEvent(`live:${event.type}`, { detail: JSON.parse(event.data) }));
 }
 
-function rowOf(data) {
-  const row = template.content.firstElementChild.cloneNode(true);
-  row.dataset.turn = data.turn_id;
-  row.dataset.risk = data.risk;
-  for (const sign of data.signs) {
-    const tag = document.createElement("span");
-    tag.className = `tag ${sign.look}`;
-    tag.textContent = sign.text;
-    row.querySelector(".tags").append(tag);
-  }
-  row.querySelector(".place").textContent = data.place;
-  row.querySelector(".confidence").textContent = data.confidence;
-  row.querySelector("time").textContent = data.asked_at_text;
-  row.querySelector("time").dateTime = data.asked_at;
-  row.querySelector(".question a").href = data.conversation;
-  row.querySelector(".question bdi").textContent = data.question;
-  row.querySelector(".answer bdi").textContent = data.answer;
-  row.querySelector("form").action = `/console/inbox/${encodeURIComponent(data.turn_id)}/open`;
-  row.querySelector("button").setAttribute("aria-label", `Review: ${data.question}`);
-  return row;
+function hush() {
+  clearTimeout(waiting);
+  source?.close();
+  source = undefined;
 }
 
-function insert(data) {
-  if (!template || !isFirstPage) return;
-  const known = [...queue.children].find((row) => row.dataset.turn === data.turn_id);
-  if (known && Number(known.dataset.risk) === data.risk) return;
-  known?.remove();
-  const below = [...queue.children].find((row) => Number(row.dataset.risk) <= data.risk);
-  queue.insertBefore(rowOf(data), below || null);
-  document.getElementById("nothing").hidden = true;
-  announce();
+function listen() {
+  hush();
+  source = new EventSource(`/console/live${heard ? `?after=${heard}` : ""}`);
+  for (const name of ["counts", "review"]) source.addEventListener(name, tell);
+  source.addEventListener("over", () => {
+    hush();
+    over.hidden = false;
+  });
+  source.addEventListener("error", () => {
+    if (source?.readyState === EventSource.CLOSED) waiting = setTimeout(listen, AGAIN);
+  });
 }
 
-const source = new EventSource("/console/live");
-source.addEventListener("counts", (event) => {
-  for (const [name, count] of Object.entries(JSON.parse(event.data))) {
-    for (const place of document.querySelectorAll(`[data-count="${CSS.escape(name)}"]`)) place.textContent = count;
+document.addEventListener("live:counts", ({ detail }) => {
+  for (const [name, count] of Object.entries(detail)) {
+    for (const place of document.querySelectorAll(`[data-count="${CSS.escape(name)}"]`)) {
+      place.textContent = count;
+      place.closest(".waits")?.toggleAttribute("hidden", count === "0");
+    }
   }
 });
-source.addEventListener("review", (event) => insert(JSON.parse(event.data)));
-source.addEventListener("over", () => {
-  source.close();
-  document.getElementById("over").hidden = false;
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) hush();
+  else if (over.hidden) listen();
 });
-window.addEventListener("pagehide", () => source.close());
+if (!document.hidden) listen();

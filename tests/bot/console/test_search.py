@@ -9,13 +9,17 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
-from core.domain import Address, Decision, Reason
+from core.domain import Address, Decision, Reason, utc_now
 from core.feedback import Feedback
 from core.members import Role, Scope
+from core.storage.member_tables import sessions
+from core.storage.review_tables import reviews
 from tests.bot.console.desk import Browser, Desk
 from tests.contracts.counter import REPLY, SqlCounter
 
@@ -146,7 +150,7 @@ async def test_what_is_new_comes_without_reloading_and_the_stream_ends_with_the_
     async with on_socket(browser, url) as client, client.stream("GET", "/console/live") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         told = events(answer)
-        assert await anext(told) == ("counts", {"inbox": "1"})
+        assert await anext(told) == ("counts", {"inbox": "1", "handoffs": "0", "claimed": "0", "corrections": "0"})
         seen: list[tuple[str, object]] = []
         await counter.ask("canary", address=THERE, reply=UNSURE)
         await counter.ask("fresh", reply=UNSURE)
@@ -178,3 +182,27 @@ async def test_no_other_site_may_listen(headers: dict[str, str], desk: Desk) -> 
 
 async def test_a_stream_needs_a_session(desk: Desk) -> None:
     assert (await desk.visitor().get("/live", headers={"accept": "text/event-stream"})).status_code == 401
+
+
+async def test_a_page_that_only_listens_keeps_nobody_signed_in(desk: Desk) -> None:
+    browser = await desk.browser(Role.VIEWER)
+    for accept, is_use in (("text/event-stream", False), ("text/html", True)):
+        async with desk.graph.database.write() as connection:
+            long_ago = utc_now() - timedelta(minutes=5)
+            await connection.execute(update(sessions).values(seen_at=long_ago))
+        await browser.get("/live", headers={"accept": accept})
+        async with desk.graph.database.read() as connection:
+            assert ((await connection.execute(select(sessions.c.seen_at))).scalar_one() > long_ago) == is_use
+
+
+async def test_a_page_that_lost_the_stream_hears_what_was_new_meanwhile(desk: Desk, counter: SqlCounter) -> None:
+    browser = await desk.browser(Role.AGENT, MINE)
+    await counter.ask("missed", reply=UNSURE)
+    async with desk.graph.database.write() as connection:
+        await connection.execute(update(reviews).values(queued_at=utc_now() - timedelta(minutes=5)))
+    assert "missed" not in (await browser.get("/live")).text
+    heard = int((utc_now() - timedelta(minutes=6)).timestamp() * 1000)
+    assert "missed" in (await browser.get(f"/live?after={heard}")).text
+    again = await browser.get("/live", headers={"last-event-id": str(heard)})
+    assert "missed" in again.text and re.match(r"id: \d{13}\nevent: counts\n", again.text)
+    assert (await browser.get("/live", headers={"last-event-id": "nonsense"})).status_code == 200
