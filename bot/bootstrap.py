@@ -24,8 +24,9 @@ from core.delivery.worker import Worker
 from core.dialogue import wording
 from core.dialogue.engine import Engine
 from core.dialogue.policy import Thresholds
-from core.domain import Cue, InboundMessage, Limits
+from core.domain import Cue, InboundMessage, Limits, Passage
 from core.errors import SnapshotError
+from core.figures import FigureBook
 from core.knowledge import KnowledgeStore
 from core.ports import ChatAdapter, ConversationLog, Embedder, Generator, Inbox, Outbox, PersonDetector
 from core.presence import Channels
@@ -40,6 +41,7 @@ from core.storage.audit import SqlAuditLog
 from core.storage.channels import SqlChannels
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
+from core.storage.figures import SqlFigureBook
 from core.storage.host_board import SqlHostBoard
 from core.storage.inbox import SqlInbox
 from core.storage.knowledge_store import SqlKnowledgeStore
@@ -88,6 +90,17 @@ class Frontdesk:
     def privacy_desk(self) -> PrivacyDesk:
         """What is kept of one person."""
         return SqlPrivacyDesk(self.database)
+
+    @cached_property
+    def figure_book(self) -> FigureBook:
+        """How the bot does, by day."""
+        return SqlFigureBook(self.database)
+
+    @staticmethod
+    def sample() -> tuple[Passage, ...]:
+        """The passages of the sample: a FAQ about Frontdesk itself."""
+        with as_file(files("retrieval") / "sample" / "frontdesk.jsonl") as path:
+            return tuple(documents.read(path, path.name, strict=True).passages())
 
     @cached_property
     def model_registry(self) -> ModelRegistry:
@@ -231,9 +244,7 @@ class Frontdesk:
 
     async def publish_sample(self) -> None:
         """Import and publish the sample: a FAQ about Frontdesk itself; what is unchanged costs nothing."""
-        with as_file(files("retrieval") / "sample" / "frontdesk.jsonl") as path:
-            reading = documents.read(path, path.name, strict=True)
-            await self.knowledge_store.replace_source(SAMPLE, "sample", reading.passages(), keep_missing=lambda: False)
+        await self.knowledge_store.replace_source(SAMPLE, "sample", self.sample(), keep_missing=lambda: False)
         await self.publish(SAMPLE, "system", lambda step, done, total: None)
 
     async def publish(self, knowledge: str, actor: str, progress: ingest.Progress, embedder: Embedder | None = None) -> snapshot.Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -12,19 +13,33 @@ from bot.bootstrap_corrections import corrections_of, library_of
 from bot.bootstrap_handoffs import handoff_desk
 from bot.bootstrap_models import control_of
 from bot.check import Check
-from core.errors import FrontdeskError, SettingsError
-from core.members import Role
+from core.corrections import State as Decided
+from core.demo import DemoStore
+from core.domain import Passage
+from core.errors import FrontdeskError, KnowledgeError, SettingsError
+from core.handoff import HandoffBook
+from core.handoff import State as Waits
+from core.members import Member, Role
 from core.staff.commands import Commands
+from core.staff.corrections import Corrections
 from core.staff.library import Library
 from core.staff.membership import Membership
 from core.staff.model_desk import ModelDesk
+from core.staff.reading_room import ReadingRoom
+from core.staff.review_desk import COUNTED, ReviewDesk
 from core.staff.rights import Rule
 from core.staff.sign_in import SignIn
+from core.storage.conversation_book import SqlConversationBook
+from core.storage.demo import SqlDemoStore
 from core.storage.members import SqlMembers
+from core.storage.reviews import SqlReviewQueue
 from core.storage.sessions import SqlAttempts, SqlSessions, SqlTickets
 from core.storage.turn_book import SqlTurnBook
+from core.storage.turn_search import SqlTurnSearch
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from bot.console.parts import Console
@@ -36,8 +51,19 @@ _PLATFORM = "console"
 MISSING = "The console needs its libraries. Run: pip install 'frontdesk[console]'"
 
 
-def console_of(graph: Frontdesk, library: Library | None = None) -> ASGIApp:
+async def _no_passage(_passage_id: str) -> Passage | None:
+    return None
+
+
+def console_of(
+    graph: Frontdesk,
+    library: Library | None = None,
+    passage: Callable[[str], Awaitable[Passage | None]] = _no_passage,
+    closing: asyncio.Event | None = None,
+) -> ASGIApp:
     """Return the console, or what says how to install it; `library` is the one that publishes in this process.
+
+    `passage` gives the passages that are served, `closing` ends open streams.
 
     Raises `SettingsError` when it is half set up.
     """
@@ -47,29 +73,57 @@ def console_of(graph: Frontdesk, library: Library | None = None) -> ASGIApp:
         return _missing
     from bot.console.app import build
 
-    return build(parts_of(graph, library or library_of(graph)))
+    return build(parts_of(graph, library or library_of(graph), passage, closing or asyncio.Event()))
 
 
-def parts_of(graph: Frontdesk, library: Library) -> Console:
+def parts_of(graph: Frontdesk, library: Library, passage: Callable[[str], Awaitable[Passage | None]], closing: asyncio.Event) -> Console:
     """Return the services behind the pages."""
     from bot.console.parts import Console
     from bot.console.providers import Challenges
 
-    asked = graph.settings.console
+    async def known(passage_id: str) -> Passage | None:
+        try:
+            return await passage(passage_id)
+        except KnowledgeError:  # nothing is published; a conversation is read all the same
+            return None
+
+    asked, reviews = graph.settings.console, ReviewDesk(SqlReviewQueue(graph.database), graph.audit_log)
+    desk, corrections = handoff_desk(graph.settings, graph.database, graph.audit_log), corrections_of(graph)
     return Console(
         sign_in=sign_in_of(graph),
         audit=graph.audit_log,
         membership=membership_of(graph),
         challenges=Challenges(SqlTickets(graph.database)),
+        reviews=reviews,
+        reading=ReadingRoom(SqlConversationBook(graph.database), SqlTurnSearch(graph.database), graph.audit_log),
+        figures=graph.figure_book,
+        passage=known,
+        counters=_counters(reviews, desk.book, corrections),
+        closing=closing,
         models=ModelDesk(graph.model_registry, graph.host_board, graph.version_log),
         commands=_commands(graph),
-        handoffs=handoff_desk(graph.settings, graph.database, graph.audit_log),
+        handoffs=desk,
         provider=_provider(asked),
         turns=SqlTurnBook(graph.database),
-        corrections=corrections_of(graph),
+        corrections=corrections,
         library=library,
         public_url=asked.public_url,
     )
+
+
+def _counters(reviews: ReviewDesk, book: HandoffBook, corrections: Corrections) -> dict[str, Callable[[Member], Awaitable[int]]]:
+    """By the page that shows it, what waits for a member; `claimed` tells the page of hand-offs that somebody took one."""
+    return {
+        "inbox": reviews.count,
+        "handoffs": lambda member: book.count(Waits.WAITING, member.scope, COUNTED),
+        "claimed": lambda member: book.count(Waits.CLAIMED, member.scope, COUNTED),
+        "corrections": lambda member: corrections.store.count(Decided.PENDING, member.scope, COUNTED),
+    }
+
+
+def demo_store(graph: Frontdesk) -> DemoStore:
+    """Made-up conversations."""
+    return SqlDemoStore(graph.database)
 
 
 def sign_in_of(graph: Frontdesk) -> SignIn:

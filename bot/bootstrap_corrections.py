@@ -15,6 +15,7 @@ from core.staff.releases import Releases
 from core.staff.unanswered import Unanswered, by_words
 from core.storage.correction_store import SqlCorrectionStore
 from core.storage.members import SqlMembers
+from core.storage.reviewed_examples import SqlReviewedExamples
 from core.storage.turn_book import SqlTurnBook
 from core.storage.unanswered import SqlUnansweredLog
 from core.training.corrected import CorrectedExamples
@@ -67,7 +68,8 @@ def library_of(graph: Frontdesk, reader: Reader | None = None) -> Library:
 
 def example_sources(graph: Frontdesk) -> tuple[ExampleSource, ...]:
     """Return where examples to learn from come from."""
-    return (CorrectedExamples(SqlCorrectionStore(graph.database), SqlTurnBook(graph.database)),)
+    database = graph.database
+    return CorrectedExamples(SqlCorrectionStore(database), SqlTurnBook(database)), SqlReviewedExamples(database)
 
 
 async def dataset_of(graph: Frontdesk, progress: Callable[[int], None]) -> tuple[Dataset, dict[str, str]]:

@@ -26,6 +26,7 @@ _COMMANDS = {
     "privacy": ("bot.commands.privacy", "Show or erase what is kept of one customer."),
     "slack": ("bot.commands.slack", "Set the bot up in Slack."),
     "discord": ("bot.commands.discord", "Set the bot up in Discord."),
+    "demo": ("bot.commands.demo", "Fill the console with made-up conversations."),
     "doctor": ("bot.commands.doctor", "Check this installation and say how to fix it."),
     "db": ("bot.commands.db", "Migrations of the database."),
 }

@@ -41,6 +41,8 @@ class Door:
             is_new = await self._dispatch.accept(replace(message, for_bot=False, by_staff=True))
             return is_new and not was_theirs
         accepted = listen(heard, channel, self._default, has_asked=has_asked)
+        if accepted is None and await self._is_for_person(heard):
+            accepted = message
         if accepted is not None:
             accepted = replace(accepted, joins=heard.direct and not heard.in_thread)  # people send "hi" and then what they want
             await self._dispatch.accept(accepted, SETTLE_SECONDS if heard.direct or heard.in_thread else 0.0)
@@ -51,6 +53,13 @@ class Door:
         if heard.to_others and heard.in_thread and heard.message.text and await self._log.owner(heard.message.address) is Owner.STAFF:
             return replace(heard, to_others=False)
         return heard
+
+    async def _is_for_person(self, heard: Heard) -> bool:
+        """Tell whether a customer writes to the person who has them: they were told that this goes there, wherever the bot may speak."""
+        at = heard.message.address
+        if heard.by_bot or heard.to_others or not (heard.in_thread or heard.direct) or await self._log.owner(at) is not Owner.STAFF:
+            return False
+        return await self._channels.has_asked(at, heard.message.actor.actor_id)
 
     async def _is_word_of_staff(self, heard: Heard, author: Author) -> bool:
         """Tell whether this is said by staff in a conversation of the bot, and not to the bot."""

@@ -28,6 +28,7 @@ from bot.slack.parts import SlackParts
 from bot.web.app import Surroundings, build
 from core.errors import FrontdeskError, SettingsError, StorageError
 from core.ports import ChatAdapter, Generator
+from core.staff.bookkeeping import Bookkeeping
 from retrieval.retriever import Reader
 
 if TYPE_CHECKING:
@@ -76,8 +77,13 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
             engine = await graph.engine(retriever, generator)
             await engine.warm_up()
             first_to_end.append(tasks.create_task(graph.worker(engine, adapters).run()))
-            background += [tasks.create_task(graph.sweeper().run()), tasks.create_task(graph.retention().run())]
-            background.append(tasks.create_task(handoff_watch(graph.settings, graph.database, graph.ring).run()))
+            minded = (
+                graph.sweeper(),
+                graph.retention(),
+                Bookkeeping(graph.figure_book),
+                handoff_watch(graph.settings, graph.database, graph.ring),
+            )
+            background += [tasks.create_task(part.run()) for part in minded]
             logger.info("answering from %r with model %r", (await retriever.manifest()).knowledge, generator.version)
         if adapters:
             background.append(tasks.create_task(graph.courier(adapters).run()))
@@ -88,7 +94,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
         if listener is not None:
             library = library_of(graph, reader)
             background.append(tasks.create_task(library.releases.run()))
-            console = console_of(graph, library) if "console" in roles else None
+            console = console_of(graph, library, reader.passage, stop) if "console" in roles else None
             server = _server(_web(graph, roles, reader, generator, adapters, slack, discord, console))
             first_to_end.append(tasks.create_task(_serve_page(server, listener, stop)))
         graph.report(f"Frontdesk is ready: {_where(graph, listener, roles)}")

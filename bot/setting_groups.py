@@ -127,7 +127,7 @@ class Console(BaseModel, extra="forbid"):
     @property
     def domains(self) -> frozenset[str]:
         """The domains in small letters."""
-        return frozenset(domain.strip().casefold() for domain in self.oidc_domains.split(",") if domain.strip())
+        return frozenset(domain.strip().lower() for domain in self.oidc_domains.split(",") if domain.strip())
 
 
 class Remote(BaseModel, extra="forbid"):

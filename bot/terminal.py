@@ -29,6 +29,7 @@ _STEPS = {
     "copy": "Copying",
     "hash": "Hashing",
     "scan": "Inspecting",
+    "write": "Writing",
 }
 
 

@@ -85,6 +85,10 @@ class AuditLog(Protocol):
         """Add an entry with the result `started`; False, and none is added, when `limit` of this action were within `seconds`."""
         ...
 
+    async def note(self, actor: str, action: str, target: str, *, seconds: float, **detail: Any) -> bool:
+        """Add an entry with the result `done`; False, and none is added, when `actor` did the same to `target` within `seconds`."""
+        ...
+
     async def entries(self, limit: int, before: int | None = None, wanted: Filter = EVERYTHING) -> tuple[AuditEntry, ...]:
         """Return the newest `wanted` entries, newest first, of those with a smaller id than `before`."""
         ...

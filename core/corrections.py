@@ -135,8 +135,8 @@ class CorrectionStore(Protocol):
         """Return corrections of a state within `scope`: those that wait oldest first, decided ones newest first."""
         ...
 
-    async def count(self, state: State, scope: Scope) -> int:
-        """Return how many corrections of a state are within `scope`."""
+    async def count(self, state: State, scope: Scope, limit: int | None = None) -> int:
+        """Return how many corrections of a state are within `scope`, counted up to `limit`."""
         ...
 
     async def revise(self, correction_id: str, revision: int, draft: CorrectionDraft, actor: str) -> bool:

@@ -13,7 +13,7 @@ class Example:
     example_id: str
     question: str
     answer: str  # empty: the right thing is to say that the passages do not answer
-    source: str  # how it came about: correction, ...
+    source: str  # how it came about: correction, review
     origin: str  # the platform on which it was asked, or `console`
     own_words: bool  # the question is a customer's, not of staff
     passage_id: str = ""  # the passage that holds the answer

@@ -179,3 +179,11 @@ class HandoffBook(Protocol):
     async def page(self, scope: Scope, limit: int, *, closed: bool = False) -> tuple[Handoff, ...]:
         """Return the open ones, those who wait longest first; or those that are over, last closed first."""
         ...
+
+    async def count(self, state: State, scope: Scope, limit: int) -> int:
+        """Return how many are in a state in which they are open, counted up to `limit`."""
+        ...
+
+    async def of_conversation(self, conversation_id: str, scope: Scope, limit: int) -> tuple[Handoff, ...]:
+        """Return the last `limit` of one conversation, the first opened first."""
+        ...

@@ -38,6 +38,10 @@ class Sessions(Protocol):
         """Return whose session it is, with the role they have now, and count it as used; None when it is over or they were removed."""
         ...
 
+    async def look(self, session: str) -> Member | None:
+        """Return the same as `member`, and count nothing."""
+        ...
+
     async def end(self, session: str) -> None:
         """End a session."""
         ...

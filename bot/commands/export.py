@@ -26,7 +26,9 @@ def command() -> None:
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print the figures of the data card as one JSON document.")
 def training_data(path: Path, as_json: bool) -> None:
-    """Write approved corrections to PATH as chat JSONL that trainers read, and a data card beside it (PATH with .card.md).
+    """Write what staff approved to PATH as chat JSONL that trainers read, and a data card beside it (PATH with .card.md).
+
+    That is corrections that somebody else approved, and answers that a reviewer found good.
 
     Each prompt is the one that serving builds, on the knowledge that is served now. Personal data is masked. Questions in the words of
     Slack's and Discord's customers are in it only where training.customer_text names their platform; those of erased people are not.

@@ -9,19 +9,41 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bot.console import account, audit, corrections, handoffs, knowledge, members, models, releases, sign_in, unanswered
+from bot.console import (
+    account,
+    audit,
+    conversations,
+    corrections,
+    handoffs,
+    inbox,
+    knowledge,
+    live,
+    members,
+    models,
+    overview,
+    releases,
+    search,
+    sign_in,
+    unanswered,
+)
 from bot.console.auth import identified, own_form, signed_in
+from bot.console.badges import for_navigation
 from bot.console.errors import Shield, add_handlers
 from bot.console.pages import STATIC, asked_of, navigation, redirect
 from bot.console.parts import Console
 from core.members import Member
 
 _PAGES: tuple[Any, ...] = (
+    inbox,
+    conversations,
     handoffs,
     corrections,
     unanswered,
     releases,
     knowledge,
+    search,
+    overview,
+    live,
     models,
     audit,
     members,
@@ -36,7 +58,7 @@ def build(console: Console) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     visitors = APIRouter(dependencies=[Depends(identified), Depends(own_form)])
     sign_in.add_routes(visitors, console)
-    router = APIRouter(dependencies=[Depends(identified), Depends(signed_in), Depends(own_form)])
+    router = APIRouter(dependencies=[Depends(identified), Depends(signed_in), Depends(own_form), Depends(for_navigation)])
     _add_home(router)
     for module in _PAGES:
         module.add_routes(router, console)

@@ -21,6 +21,7 @@ CSRF_HEADER = "x-csrf-token"  # for scripts of ours
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FOREIGN_FORM = "This form does not belong to your session, perhaps because you have signed in again since. Open the page again."
 NOT_ALLOWED = "Your role does not allow this."
+_STREAM = "text/event-stream"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -37,12 +38,16 @@ def console_of(request: Request) -> Console:
 def is_secure(request: Request) -> bool:
     """Tell whether browsers reach the console over https; a proxy in front is believed as far as uvicorn believes it."""
     public_url = console_of(request).public_url
-    return public_url.startswith("https://") if public_url else request.url.scheme == "https"
+    return public_url.startswith("https://") if public_url else request.scope["scheme"] == "https"
 
 
 def is_private(request: Request) -> bool:
     """Tell whether nobody on the way can read along: https, or plain http that does not leave the machine."""
-    return is_secure(request) or (urlsplit(f"//{request.headers.get('host', '')}").hostname or "") in _LOOPBACK
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:  # half an IPv6 address
+        host = None
+    return is_secure(request) or host in _LOOPBACK
 
 
 def cookie_name(request: Request, purpose: str = "session") -> str:
@@ -93,8 +98,10 @@ def member_of(request: Request) -> Member | None:
 
 
 async def identified(request: Request) -> None:
-    """Find out who asks: the first thing for every route."""
-    request.state.member = await console_of(request).sign_in.member(session_token(request))
+    """Find out who asks: the first thing for every route. A page that only listens, and comes back by itself, keeps nobody signed in."""
+    sign_in = console_of(request).sign_in
+    listens = request.headers.get("accept", "").startswith(_STREAM)
+    request.state.member = await (sign_in.still if listens else sign_in.member)(session_token(request))
 
 
 async def signed_in(request: Request) -> Member:
@@ -112,7 +119,7 @@ async def own_form(request: Request) -> None:
     given = request.headers.get(CSRF_HEADER) or await _from_form(request)
     if not hmac.compare_digest(given.encode(errors="replace"), csrf_token(request).encode()) or not given:
         if member := member_of(request):  # visitors could fill the audit log
-            await console_of(request).audit.record(member.actor, "console.form", request.url.path, "denied", reason="csrf")
+            await console_of(request).audit.record(member.actor, "console.form", request.scope["path"], "denied", reason="csrf")
         raise HTTPException(403, FOREIGN_FORM)
 
 
@@ -135,7 +142,7 @@ class at_least:  # noqa: N801  # reads as words: `Depends(at_least(Role.AGENT))`
     async def __call__(self, request: Request, member: Member = Depends(signed_in)) -> Member:
         """Return who asks. Raises 403, which is audited."""
         if not self.allows(member):
-            await console_of(request).audit.record(member.actor, "console.access", request.url.path, "denied", reason=member.role.name)
+            await console_of(request).audit.record(member.actor, "console.access", request.scope["path"], "denied", reason=member.role.name)
             raise HTTPException(403, NOT_ALLOWED)
         return member
 

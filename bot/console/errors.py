@@ -60,7 +60,7 @@ class Shield:
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:  # the one place where a page that broke becomes one that says so
-            logger.exception("%s %s failed", request.method, request.url.path)
+            logger.exception("%s %s failed", request.method, request.scope["path"])
             if started:
                 raise
             await refusal(request, 500, _BROKEN)(scope, receive, send_with_headers)
@@ -80,7 +80,7 @@ def _wants_page(request: Request) -> bool:
 async def _sign_in_needed(request: Request, _error: Any) -> Response:
     if not _wants_page(request):
         return refusal(request, 401, "Nobody is signed in, or the session is over.")
-    wanted = request.url.path.removeprefix(PREFIX) if request.method in SAFE_METHODS else "/"
+    wanted = request.scope["path"].removeprefix(PREFIX) if request.method in SAFE_METHODS else "/"
     return RedirectResponse(f"{PREFIX}/sign-in" + (f"?next={quote(wanted)}" if wanted != "/" else ""), 303)
 
 
@@ -99,5 +99,5 @@ async def _not_allowed(request: Request, error: Any) -> Response:
 
 
 async def _failed(request: Request, error: Any) -> Response:
-    logger.error("%s %s failed: %s", request.method, request.url.path, error)
+    logger.error("%s %s failed: %s", request.method, request.scope["path"], error)
     return refusal(request, 503, _AWAY) if isinstance(error, OutOfReachError) else refusal(request, 500, _BROKEN)

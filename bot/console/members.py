@@ -81,6 +81,6 @@ async def _known(request: Request, member_id: str) -> Member:
 async def _link(request: Request, member: Member) -> Response:
     """A page and not a redirect: the link is told once, and kept nowhere."""
     console = console_of(request)
-    base = (console.public_url or str(request.base_url).removesuffix("/console/")).rstrip("/")
-    link = f"{base}/console/sign-in/link?token={await console.sign_in.link_for(member)}"
+    base = console.public_url or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+    link = f"{base.rstrip('/')}/console/sign-in/link?token={await console.sign_in.link_for(member)}"
     return page(request, "member_link.html", other=member, link=link)

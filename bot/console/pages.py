@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from bot.console import badges
 from bot.console.auth import (
     CSRF_FIELD,
     PREFIX,
@@ -52,13 +53,14 @@ _YEAR = 31_536_000
 
 
 def page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """Return a page; its template sees `member`, `here` (the path), `navigation`, `flashes`, `csrf()` and what is given."""
+    """Return a page; its template sees `member`, `here` (the path), `navigation`, `badges`, `flashes`, `csrf()` and what is given."""
     member = member_of(request)
     flashes = _flashes(request)
     html = _environment().get_template(template).render(
         member=member,
-        here=request.url.path,
+        here=request.scope["path"],
         navigation=navigation(request, member),
+        badges=badges.shown(request),
         flashes=flashes,
         csrf_token=csrf_token(request),
         **context,
@@ -99,7 +101,7 @@ def asked_of(routes: list[Any]) -> dict[str, at_least]:
 
 def headers(request: Request) -> dict[str, str]:
     """Return what goes with every response of the console, beside what goes with every response."""
-    is_static = request.url.path.startswith(f"{PREFIX}/static/")
+    is_static = request.scope["path"].startswith(f"{PREFIX}/static/")
     found = {"cache-control": "no-cache" if is_static else "no-store", "x-frame-options": "DENY"}
     return found | ({"strict-transport-security": f"max-age={_YEAR}"} if is_secure(request) else {})
 

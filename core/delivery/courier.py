@@ -62,7 +62,7 @@ class Courier:
             reach("after_send")
             await self._outbox.sent(delivery, reference)
             reach("after_record")
-            if delivery.turn_id:
+            if delivery.turn_id and not delivery.action.is_about_handoff and delivery.revises is None:
                 self._meter.answered(delivery.reply.decision, (utc_now() - delivery.asked_at).total_seconds())
         except (LeaseLostError, StorageError) as error:
             logger.warning("reply %s: %s", delivery.key, error)  # its lease runs out, and the next courier looks before it sends

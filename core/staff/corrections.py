@@ -142,7 +142,8 @@ class Corrections:
         platform, _, rest = author.partition(":")
         if platform not in _ISSUERS:
             return False
-        known = await self._members.identified(Identity(_ISSUERS[platform], rest.partition(":")[2]))
+        subject = rest if platform == "slack" else rest.partition(":")[2]  # ids of Slack count within a workspace
+        known = await self._members.identified(Identity(_ISSUERS[platform], subject))
         return known is not None and known.member_id == member.member_id
 
     async def _is_alone(self) -> bool:

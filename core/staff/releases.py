@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from core.audit import STARTED, AuditLog
-from core.errors import FrontdeskError, NotAllowedError
+from core.errors import FrontdeskError, NotAllowedError, StorageError
 from core.knowledge import KnowledgeStore
 from core.members import Member
 
@@ -55,8 +55,12 @@ class Releases:
             raise NotAllowedError(ELSEWHERE)
         if self.stage.is_running:
             raise NotAllowedError(BUSY)
-        self.stage = Stage(is_running=True)
-        await self._audit.record(member.actor, "knowledge.publish", knowledge, STARTED)
+        before, self.stage = self.stage, Stage(is_running=True)
+        try:
+            await self._audit.record(member.actor, "knowledge.publish", knowledge, STARTED)
+        except BaseException:  # nothing began, so another try must be possible
+            self.stage = before
+            raise
         self._orders.put_nowait((self._publish, knowledge, member.actor))
 
     async def roll_back(self, member: Member, knowledge: str, version: str) -> None:
@@ -84,7 +88,13 @@ class Releases:
             logger.exception("knowledge %r was not published", knowledge)
             return Stage(problem=_FAILED)
         finally:
+            await self._note_end(actor, knowledge, result, version)
+
+    async def _note_end(self, actor: str, knowledge: str, result: str, version: str) -> None:
+        try:
             await self._audit.record(actor, "knowledge.publish", knowledge, result, version=version)
+        except StorageError as error:  # a database that is away for a moment must not end the process
+            logger.error("the audit log lacks that publishing %r ended (%s): %s", knowledge, result, error)
 
     def _told(self, step: str, done: int, total: int) -> None:
         """Keep how far it is; called in another thread, where replacing one value is safe."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from core.audit import AuditLog
-from core.members import EVERYWHERE, Identity, Member, Members, Role
+from core.members import EVERYWHERE, Identity, Member, Members, Role, name_key
 from core.sessions import LINK_LASTS, Attempts, Sessions, Tickets, digest, new_token
 from core.staff.actions import NotAllowedError
 from core.staff.passwords import LEAST_CHARS, MOST_CHARS, Passwords
@@ -46,6 +46,10 @@ class SignIn:
         """Return whose session a token is."""
         return await self.sessions.member(digest(session)) if 0 < len(session) <= _MOST_TOKEN else None
 
+    async def still(self, session: str) -> Member | None:
+        """Return whose session a token still is, without counting it as used: a page that only listens keeps nobody signed in."""
+        return await self.sessions.look(digest(session)) if 0 < len(session) <= _MOST_TOKEN else None
+
     async def link_for(self, member: Member) -> str:
         """Return the token of a link by which a member can sign in once."""
         return await self._issue(member.member_id)
@@ -76,7 +80,8 @@ class SignIn:
         """Check a password and return the token of a new session. Raises `NotAllowedError`, the same for every name that does not fit."""
         if not self.takes_passwords:
             raise NotAllowedError(NO_PASSWORDS)
-        for key in (f"password:{address}", f"password-of:{name[:_MOST_TOKEN]}"):
+        # Counted as it is looked up: else every invisible character would make another name with tries of its own.
+        for key in (f"password:{address}", f"password-of:{name_key(name)[:_MOST_TOKEN]}"):
             await self._count(key, "password")
         member = await self.members.named(name)
         hashed = await self.members.password(member.member_id) if member else ""
@@ -90,12 +95,13 @@ class SignIn:
 
         Nobody becomes a member by this: a provider for everybody would let everybody in.
         """
-        if self.domains and email.casefold().rpartition("@")[2] not in self.domains:
+        if self.domains and email.lower().rpartition("@")[2] not in self.domains:
             await self._refuse("", "provider", "domain", issuer=identity.issuer, subject=identity.subject)
             raise NotAllowedError(OTHER_DOMAIN)
         member = await self.members.identified(identity)
         if member is None:
             named = await self.members.named(email) if email else None
+            named = named if named and named.name.lower() == email.lower() else None  # what only looks the same is somebody else's
             member = named if named and await self.members.identify(named.member_id, identity) else None
         if member is None:
             await self._refuse("", "provider", "not a member", issuer=identity.issuer, subject=identity.subject)

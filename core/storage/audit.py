@@ -41,6 +41,16 @@ class SqlAuditLog:
             await self._add(connection, actor, action, target, STARTED, detail)
         return True
 
+    async def note(self, actor: str, action: str, target: str, *, seconds: float, **detail: Any) -> bool:
+        """See `AuditLog.note`; of two in the same moment both may be kept."""
+        async with self._database.read() as connection:
+            since = await self._database.now(connection) - timedelta(seconds=seconds)
+            lately = (audit.c.action == action, audit.c.at > since, audit.c.actor == actor, audit.c.target == target)
+            if (await connection.execute(select(audit.c.audit_id).where(*lately).limit(1))).first() is not None:
+                return False
+        await self.record(actor, action, target, "done", **detail)
+        return True
+
     async def entries(self, limit: int, before: int | None = None, wanted: Filter = EVERYTHING) -> tuple[AuditEntry, ...]:
         """See `AuditLog.entries`."""
         query = select(audit).where(*_conditions(wanted)).order_by(audit.c.audit_id.desc()).limit(limit)

@@ -62,11 +62,11 @@ class SqlCorrectionStore:
             rows = await connection.execute(query.order_by(*order).limit(limit).offset(offset))
             return tuple(map(_correction, rows.mappings()))
 
-    async def count(self, state: State, scope: Scope) -> int:
+    async def count(self, state: State, scope: Scope, limit: int | None = None) -> int:
         """See `CorrectionStore.count`."""
-        query = select(func.count()).select_from(corrections).where(among(corrections.c.state, state), _visible(scope))
+        some = select(corrections.c.correction_id).where(among(corrections.c.state, state), _visible(scope)).limit(limit).subquery()
         async with self._database.read() as connection:
-            return int((await connection.execute(query)).scalar_one())
+            return int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
 
     async def revise(self, correction_id: str, revision: int, draft: CorrectionDraft, actor: str) -> bool:
         """See `CorrectionStore.revise`."""
@@ -113,7 +113,7 @@ class SqlCorrectionStore:
 
 
 def _visible(scope: Scope) -> ColumnElement[bool]:
-    return within(scope, corrections.c.platform, corrections.c.workspace_id) | (corrections.c.platform == "")
+    return within(scope, corrections) | (corrections.c.platform == "")
 
 
 async def _placed(connection: AsyncConnection, draft: CorrectionDraft) -> CorrectionDraft:

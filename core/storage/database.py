@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import Connection, ExceptionContext, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -32,7 +32,8 @@ _SQLITE_PRAGMAS = (
 _UPGRADE_LOCK = 5_203_817  # any number that nothing else locks
 
 
-_POSTGRESQL_PATIENCE = {"timeout": 10, "command_timeout": 60}  # seconds; a connection that is half open must not hold a worker
+_CONNECT_SECONDS = 10
+_COMMAND_SECONDS = 60.0  # of a statement on PostgreSQL; a connection that is half open must not hold a worker
 _NOT_YET = {"57P03", "53300"}  # PostgreSQL that starts up or recovers, or has no connection free
 _POSTGRESQL_WRITERS = 12  # of the pool's 15 connections: reads must not wait behind writes
 
@@ -40,9 +41,10 @@ _POSTGRESQL_WRITERS = 12  # of the pool's 15 connections: reads must not wait be
 class Database:
     """An engine and the rules for using it: short transactions, none open while a model runs."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, command_seconds: float | None = _COMMAND_SECONDS) -> None:
         """Open lazily; `url` is `sqlite:///FILE` or `postgresql://...`. Raises `StorageError` for any other."""
-        self.engine = _engine(url)
+        self.engine = _engine(url, command_seconds)
+        self._url = url
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # SQLite has one writer at a time and its waiting is not fair: within a process writers queue here instead.
         self._turnstile = asyncio.Semaphore(1 if self.is_sqlite else _POSTGRESQL_WRITERS)
@@ -74,8 +76,8 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     async def upgrade(self) -> None:
-        """Bring the schema to the newest migration."""
-        async with self.write() as connection:
+        """Bring the schema to the newest migration, however long it takes."""
+        async with self._patient() as database, database.write() as connection:
             await connection.run_sync(_upgrade)
 
     async def revision(self) -> str | None:
@@ -97,6 +99,18 @@ class Database:
         while self._leaving:
             await asyncio.wait(self._leaving)
         await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _patient(self) -> AsyncIterator[Database]:
+        """Give this database without a limit for statements: one that fills a table from a million turns takes minutes."""
+        if self.is_sqlite:
+            yield self
+            return
+        patient = Database(self._url, command_seconds=None)
+        try:
+            yield patient
+        finally:
+            await patient.close()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
@@ -156,16 +170,18 @@ def _known_revisions() -> set[str]:
     return {script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()}
 
 
-def _engine(url: str) -> AsyncEngine:
+def _engine(url: str, command_seconds: float | None) -> AsyncEngine:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # a ValueError quotes what it took for the port, which may be the password
         raise StorageError("database_url cannot be read. Examples: sqlite:///data/frontdesk.db, postgresql://user@host/name") from None
     # Parameters are hidden because errors reach the log, and parameters hold what customers write.
     if parsed.get_backend_name() == "postgresql":
-        return create_async_engine(
-            parsed.set(drivername="postgresql+asyncpg"), connect_args=_POSTGRESQL_PATIENCE, pool_pre_ping=True, hide_parameters=True
-        )
+        patience = {"timeout": _CONNECT_SECONDS, "command_timeout": command_seconds}
+        url_of_driver = parsed.set(drivername="postgresql+asyncpg")
+        engine = create_async_engine(url_of_driver, connect_args=patience, pool_pre_ping=True, hide_parameters=True)
+        event.listen(engine.sync_engine, "handle_error", _name_timeout)
+        return engine
     if parsed.get_backend_name() != "sqlite":
         raise StorageError(f"database_url names {parsed.get_backend_name()!r}; Frontdesk runs on sqlite and postgresql.")
     if parsed.database:
@@ -175,6 +191,13 @@ def _engine(url: str) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _name_timeout(context: ExceptionContext) -> OutOfReachError | None:
+    """Let a statement that took too long be the database's fault: a bare `TimeoutError` would end whatever only minds `StorageError`."""
+    if not isinstance(context.original_exception, TimeoutError):
+        return None
+    return OutOfReachError("The database did not answer in time. Something locks a table, perhaps an upgrade, or it is overloaded.")
 
 
 def _make_folder(folder: Path) -> None:

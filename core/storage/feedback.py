@@ -8,6 +8,7 @@ from sqlalchemy import RowMapping, select
 
 from core.feedback import Feedback, FeedbackReason
 from core.storage.database import Database
+from core.storage.review_rows import judged
 from core.storage.staff_tables import feedback
 from core.storage.tables import turns
 from core.text import clean
@@ -29,6 +30,7 @@ class SqlFeedbackLog:
             if known.first() is None:
                 return False
             await connection.execute(insert.on_conflict_do_update(index_elements=list(feedback.primary_key), set_=values))
+            await judged(self._database, connection, row["turn_id"], await self._database.now(connection))
         return True
 
     async def of(self, turn_id: str) -> tuple[Feedback, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, false, or_, select, text, true
+from sqlalchemy import ColumnElement, RowMapping, Select, func, select, text
 
 from core.domain import Action, Address, Decision, Exchange
 from core.handoff import MAX_EXCHANGES, MAX_PASSAGES, Handoff, Helper, Line, Packet, State, Tried, Why
@@ -13,6 +13,7 @@ from core.mood import mood_of
 from core.storage.database import Database
 from core.storage.handoff_rows import ALERT_KEY
 from core.storage.handoff_tables import IS_OPEN, handoff_words, handoffs
+from core.storage.scopes import within
 from core.storage.tables import among, conversations, outbox, turns
 from core.text import clean
 
@@ -28,7 +29,7 @@ class SqlHandoffBook:
 
     async def handoff(self, handoff_id: str, scope: Scope) -> Handoff | None:
         """See `HandoffBook.handoff`."""
-        return await self._first(_records(within(scope), handoffs.c.handoff_id == clean(handoff_id)))
+        return await self._first(_records(within(scope, handoffs), handoffs.c.handoff_id == clean(handoff_id)))
 
     async def at(self, platform: str, reference: str) -> Handoff | None:
         """See `HandoffBook.at`."""
@@ -67,24 +68,29 @@ class SqlHandoffBook:
 
     async def page(self, scope: Scope, limit: int, *, closed: bool = False) -> tuple[Handoff, ...]:
         """See `HandoffBook.page`."""
-        query = _records(within(scope), text(f"NOT handoffs.{IS_OPEN}" if closed else f"handoffs.{IS_OPEN}"))
+        query = _records(within(scope, handoffs), text(f"NOT handoffs.{IS_OPEN}" if closed else f"handoffs.{IS_OPEN}"))
         order = (handoffs.c.closed_at.desc(),) if closed else (handoffs.c.state.desc(), handoffs.c.opened_at)
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(*order).limit(limit))).mappings().all()
         return tuple(map(_handoff, rows))
 
+    async def count(self, state: State, scope: Scope, limit: int) -> int:
+        """See `HandoffBook.count`."""
+        some = select(handoffs.c.handoff_id).where(text(f"handoffs.{IS_OPEN}"), handoffs.c.state == state.value, within(scope, handoffs))
+        async with self._database.read() as connection:
+            return int((await connection.execute(select(func.count()).select_from(some.limit(limit).subquery()))).scalar_one())
+
+    async def of_conversation(self, conversation_id: str, scope: Scope, limit: int) -> tuple[Handoff, ...]:
+        """See `HandoffBook.of_conversation`."""
+        query = _records(within(scope, handoffs), handoffs.c.conversation_id == clean(conversation_id))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(handoffs.c.opened_at.desc()).limit(limit))).mappings().all()
+        return tuple(map(_handoff, reversed(rows)))
+
     async def _first(self, query: Select[Any]) -> Handoff | None:
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().first()
         return _handoff(row) if row else None
-
-
-def within(scope: Scope) -> ColumnElement[bool]:
-    """Return the condition that a hand-off is in one of the workspaces of a scope."""
-    if scope.workspaces is None:
-        return true()
-    places = [and_(handoffs.c.platform == platform, handoffs.c.workspace_id == one) for platform, one in sorted(scope.workspaces)]
-    return or_(false(), *places)
 
 
 def _records(*where: ColumnElement[bool] | Any) -> Select[Any]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import RowMapping, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Action, Address, Owner
+from core.domain import Action, Address, InboundMessage, Owner
 from core.drafts import STAFF
 from core.handoff import State, Why
 from core.storage.database import Database
@@ -53,6 +53,16 @@ async def open_one(connection: AsyncConnection, conversation_id: str) -> RowMapp
     """Return the open hand-off of a conversation."""
     query = select(handoffs).where(handoffs.c.conversation_id == conversation_id, text(IS_OPEN))
     return (await connection.execute(query)).mappings().first()
+
+
+async def with_person(connection: AsyncConnection, message: InboundMessage) -> str | None:
+    """Return the conversation of this channel in which the author of a message talks to a person."""
+    at, is_claimed = message.address, handoffs.c.state == State.CLAIMED.value
+    theirs = (handoffs.c.platform == at.platform, handoffs.c.workspace_id == at.workspace_id, text(f"handoffs.{IS_OPEN}"))
+    joined = select(handoffs.c.conversation_id).join(conversations, conversations.c.conversation_id == handoffs.c.conversation_id)
+    here = joined.where(*theirs, handoffs.c.customer_id == message.actor.actor_id, is_claimed, conversations.c.channel_id == at.channel_id)
+    found: str | None = (await connection.execute(here)).scalar()
+    return found
 
 
 async def relay(database: Database, connection: AsyncConnection, handoff: RowMapping, turn_id: str) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Action, Owner
 from core.drafts import words_of
-from core.handoff import Helper, State, Step, Why
+from core.handoff import ELSEWHERE, Helper, State, Step, Why
 from core.storage.database import Database
 from core.storage.handoff_rows import Opening, Place, end, into_thread, open_handoff, open_one, queue, set_state, show_anew
 from core.storage.handoff_tables import IS_WAITING, handoff_words, handoffs
@@ -47,8 +47,9 @@ class SqlHandoffs:
                 return False
             opening = Opening(row["conversation_id"], turn_id, (row["platform"], row["workspace_id"], row["actor_id"]), Why.THUMBS_DOWN)
             opened = await open_handoff(self._database, connection, opening, self._staff.get(row["platform"]))
-            here = Place(row["conversation_id"], row["platform"])
-            return await queue(self._database, connection, here, Action.NOTICE, _key(opened, "unhappy", turn_id), words=told)
+            here, is_here = Place(row["conversation_id"], row["platform"]), opened["conversation_id"] == row["conversation_id"]
+            words = told if is_here else ELSEWHERE
+            return await queue(self._database, connection, here, Action.NOTICE, _key(opened, "unhappy", turn_id), words=words)
 
     async def claim(self, handoff_id: str, helper: Helper, told: str, noted: str) -> bool:
         """See `Handoffs.claim`."""
@@ -59,17 +60,20 @@ class SqlHandoffs:
         """See `Handoffs.say`."""
         words = words_of(text)
         async with self._database.write() as connection, self._locked(connection, handoff_id) as handoff:
-            if handoff is None or not words or not State(handoff["state"]).is_open:
+            if handoff is None or not words:
+                return False
+            if (await connection.execute(select(handoff_words.c.key).where(handoff_words.c.key == key))).first() is not None:
+                return True  # told again, perhaps when all is over: it was said
+            if not State(handoff["state"]).is_open:
                 return False
             if handoff["state"] == State.WAITING:  # whoever answers has taken it
                 await self._claim(connection, handoff, helper, "", "")
             now = await self._database.now(connection)
             row = {"key": key, "handoff_id": handoff_id, "author": helper.actor, "author_name": helper.name, "said_at": now}
-            known = await connection.execute(self._database.insert(handoff_words).values(**row).on_conflict_do_nothing())
-            if known.rowcount:
-                here = Place(handoff["conversation_id"], handoff["platform"])
-                await queue(self._database, connection, here, Action.PERSON, key, words=words)
-                await self._tell_thread(connection, handoff, echo, f"echo-{key}")
+            await connection.execute(handoff_words.insert().values(**row))
+            here = Place(handoff["conversation_id"], handoff["platform"])
+            await queue(self._database, connection, here, Action.PERSON, key, words=words)
+            await self._tell_thread(connection, handoff, echo, f"echo-{key}")
             return True
 
     async def close(self, handoff_id: str, helper: Helper, state: State, told: str, noted: str) -> bool:

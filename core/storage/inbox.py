@@ -22,10 +22,10 @@ from core.mood import mood_of
 from core.ports import Backlog, Claim
 from core.storage.database import Database
 from core.storage.handoff_revisions import amend_anyway, erase_anyway
-from core.storage.handoff_rows import Opening, Place, open_handoff, open_one, queue, relay, take
-from core.storage.message_rows import kept, message_of, row_of
+from core.storage.handoff_rows import Opening, Place, open_handoff, open_one, queue, relay, take, with_person
+from core.storage.message_rows import author_of, kept, message_of, row_of
 from core.storage.tables import IS_NOTICE, among, conversations, inbox, outbox, turns
-from core.storage.turn_rows import add_turn, conversation_at, reply_of
+from core.storage.turn_rows import add_turn, conversation_at, forget_question, reply_of
 
 _WAITING = among(inbox.c.state, "new", "claimed")
 _UNDELIVERED = among(outbox.c.state, "pending", "sending", "uncertain")
@@ -51,7 +51,7 @@ class SqlInbox:
             if (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 0:
                 return False
             if message.by_staff:
-                await take(self._database, connection, conversation_id, _by(message))
+                await take(self._database, connection, conversation_id, author_of(message))
             await _wake(connection, conversation_id, now + timedelta(seconds=settle))
         return True
 
@@ -77,7 +77,7 @@ class SqlInbox:
             waits = row["state"] in ("new", "claimed")
             # Their hashes go too: a short text can be found by trying.
             await _set(connection, [row["inbox_id"]], text="", text_sha256="", state="cancelled" if waits else row["state"])
-            await connection.execute(update(turns).where(turns.c.turn_id == row["turn_id"]).values(question="", question_sha256=""))
+            await forget_question(connection, row["turn_id"])
             if waits:
                 await self._fence_out(connection, row)
         return True
@@ -208,11 +208,6 @@ class SqlInbox:
         await _free(connection, row["conversation_id"], await self._database.now(connection), keep_lease=True)
 
 
-def _by(message: InboundMessage) -> str:
-    """How the audit log names who wrote a message."""
-    return f"{message.address.platform}:{message.address.workspace_id}:{message.actor.actor_id}"
-
-
 def _is(address: Address, message_id: str) -> tuple[Any, ...]:
     return (
         inbox.c.platform == address.platform,
@@ -254,12 +249,13 @@ def _together(rows: Any) -> list[RowMapping]:
 
 
 async def _joined(connection: AsyncConnection, message: InboundMessage, now: datetime) -> str | None:
-    """Return the conversation that the author of a message began in this channel moments ago, while its question waits; and lock it."""
+    """Return the conversation that its author has with a person in this channel, or began moments ago if it still waits; and lock it."""
     here = (inbox.c.platform == message.address.platform, inbox.c.channel_id == message.address.channel_id, inbox.c.state == "new")
     recent = (inbox.c.workspace_id == message.address.workspace_id, inbox.c.actor_id == message.actor.actor_id, inbox.c.for_bot)
     since = inbox.c.accepted_at > now - timedelta(seconds=JOIN_SECONDS)
     waits = select(inbox.c.conversation_id).where(*recent, since, *here).order_by(inbox.c.inbox_id.desc()).limit(1).scalar_subquery()
-    found = select(conversations.c.conversation_id).where(conversations.c.conversation_id == waits).with_for_update()
+    mine = await with_person(connection, message) or waits
+    found = select(conversations.c.conversation_id).where(conversations.c.conversation_id == mine).with_for_update()
     return (await connection.execute(found)).scalar()
 
 

@@ -49,9 +49,9 @@ class MemoryCorrectionStore:
             found.sort(key=lambda one: one.decided_at or one.proposed_at, reverse=True)
         return tuple(found[offset : offset + limit])
 
-    async def count(self, state: State, scope: Scope) -> int:
+    async def count(self, state: State, scope: Scope, limit: int | None = None) -> int:
         """See `CorrectionStore.count`."""
-        return sum(one.state is state and _visible(one, scope) for one in self.kept.values())
+        return len([one for one in self.kept.values() if one.state is state and _visible(one, scope)][:limit])
 
     async def revise(self, correction_id: str, revision: int, draft: CorrectionDraft, actor: str) -> bool:
         """See `CorrectionStore.revise`."""

@@ -95,10 +95,16 @@ class MemorySessions:
 
     async def member(self, session: str) -> Member | None:
         """See `Sessions.member`."""
+        member = await self.look(session)
+        if member is not None:
+            self._sessions[session] = (*self._sessions[session][:2], self._clock())
+        return member
+
+    async def look(self, session: str) -> Member | None:
+        """See `Sessions.look`."""
         member_id, begun_at, seen_at = self._sessions.get(session, ("", datetime.min, datetime.min))
         if not member_id or self._clock() - begun_at >= LASTS or self._clock() - seen_at >= IDLE:
             return None
-        self._sessions[session] = (member_id, begun_at, self._clock())
         return await self._members.member(member_id)
 
     async def end(self, session: str) -> None:

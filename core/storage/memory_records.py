@@ -40,6 +40,14 @@ class MemoryAuditLog:
         await self.record(actor, action, target, STARTED, **detail)
         return True
 
+    async def note(self, actor: str, action: str, target: str, *, seconds: float, **detail: Any) -> bool:
+        """See `AuditLog.note`."""
+        since = utc_now() - timedelta(seconds=seconds)
+        if any((one.actor, one.action, one.target) == (actor, action, target) and one.at > since for one, _ in self.rows):
+            return False
+        await self.record(actor, action, target, "done", **detail)
+        return True
+
     async def entries(self, limit: int, before: int | None = None, wanted: Filter = EVERYTHING) -> tuple[AuditEntry, ...]:
         """See `AuditLog.entries`."""
         shown = [entry for entry, _ in self.rows if wanted.fits(entry)]

@@ -44,3 +44,8 @@ def message_of(row: RowMapping) -> InboundMessage:
     actor = Actor(row["actor_id"], row["actor_name"])
     heard = {name: row[name] for name in ("received_at", "for_bot", "overheard", "draft", "order_key")}
     return InboundMessage(row["message_id"], address, actor, row["text"], **heard)
+
+
+def author_of(message: InboundMessage) -> str:
+    """Return how the audit log names who wrote a message."""
+    return f"{message.address.platform}:{message.address.workspace_id}:{message.actor.actor_id}"

@@ -12,18 +12,20 @@ from sqlalchemy import ColumnElement, RowMapping, Select, delete, func, select, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Action, Address, Decision, Owner, Reason, Reply, notice
+from core.drafts import STAFF
 from core.errors import LeaseLostError
 from core.ports import Delivery
 from core.storage.database import Database
-from core.storage.handoff_rows import into_thread, queue
+from core.storage.handoff_rows import Place, into_thread, queue
 from core.storage.handoff_tables import handoff_words, handoffs
 from core.storage.staff_tables import previews
 from core.storage.tables import IS_NOTICE, UNDELIVERED, among, conversations, inbox, outbox, turns
-from core.storage.turn_rows import reply_of
+from core.storage.turn_rows import conversation_at, reply_of
 
 _LATE = "late-"  # begins the key of a notice that an answer takes longer
 _AT_ONCE = 200  # notices of one look; after an outage the next look, seconds later, goes on
 _LOST = "The customer did not get your last message: their platform does not take it."
+_UNHEARD = "A customer in a hand-off wrote again, and it could not be shown here: their thread is gone. Read and answer it in the console."
 _PLACE = tuple(conversations.c[name] for name in ("workspace_id", "channel_id", "thread_id"))
 
 
@@ -79,6 +81,8 @@ class SqlOutbox:
         await self._close(delivery, state="dead", last_error=error)
         if delivery.action is Action.PERSON:
             await self._tell_author(delivery)
+        elif delivery.action is Action.RELAY and delivery.revises is None:
+            await self._tell_channel(delivery.address)
 
     async def retry(self, delivery: Delivery, error: str, delay: float, *, uncertain: bool) -> None:
         """See `Outbox.retry`."""
@@ -109,6 +113,13 @@ class SqlOutbox:
             handoff = (await connection.execute(theirs.where(handoff_words.c.key == key))).mappings().first()
             if handoff is not None and handoff["staff_conversation_id"]:
                 await queue(self._database, connection, into_thread(handoff), Action.NOTE, f"lost-{key[:35]}", words=_LOST)
+
+    async def _tell_channel(self, thread: Address) -> None:
+        """Tell the channel of staff, once for each hand-off, that its thread does not show what its customer writes."""
+        channel = Address(thread.platform, "", STAFF, STAFF)
+        async with self._database.write() as connection:
+            place = Place(await conversation_at(self._database, connection, channel), thread.platform)
+            await queue(self._database, connection, place, Action.NEWS, f"unheard-{thread.thread_id}", words=_UNHEARD)
 
     async def _tell(self, connection: AsyncConnection, row: Any, text: str, now: datetime) -> int:
         keys = {"conversation_id": row.conversation_id, "platform": row.platform, "part": 0, "key": f"{_LATE}{row.inbox_id}"}
@@ -149,10 +160,17 @@ async def _revised(connection: AsyncConnection, row: RowMapping) -> RowMapping:
 async def _content(connection: AsyncConnection, row: RowMapping) -> tuple[Reply, datetime]:
     """What to deliver, and since when it is waited for."""
     if row["turn_id"] is None:
-        return notice(Decision.CLARIFY, _reason(row), row["text"] or ""), row["due_at"]
+        return notice(Decision.CLARIFY, _reason(row), row["text"] or ""), await _said_at(connection, row)
     turn = (await connection.execute(select(turns).where(turns.c.turn_id == row["turn_id"]))).mappings().one()
     reply = reply_of(turn)
     return replace(reply, text=row["text"]) if row["text"] else reply, turn["asked_at"]
+
+
+async def _said_at(connection: AsyncConnection, row: RowMapping) -> datetime:
+    """Since when to look for what belongs to no turn: each try puts `due_at` off, beyond what an earlier one may have posted."""
+    said = select(handoff_words.c.said_at).where(handoff_words.c.key == row["key"])
+    said_at: datetime = (await connection.execute(said)).scalar() or row["due_at"]
+    return said_at
 
 
 def _reason(row: RowMapping) -> Reason:

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Action
 from core.privacy import ErasureReport, tombstone, user_document
+from core.storage.correction_rows import blank_questions
 from core.storage.database import Database
 from core.storage.handoff_tables import handoff_words, handoffs
-from core.storage.staff_tables import correction_versions, corrections, feedback
+from core.storage.staff_tables import corrections, feedback
 from core.storage.tables import IS_NOTICE, MESSAGE_KEPT, TURN_KEPT, among, conversations, inbox, outbox, turns
 from core.storage.turn_rows import fence_out
 
@@ -43,11 +44,9 @@ class SqlPrivacyDesk:
             await connection.execute(one.conversations().order_by(conversations.c.conversation_id).with_for_update())
             cancelled = await self._cancel(connection, one)
             dropped = await _change(connection, outbox, outbox.c.turn_id.in_(one.turn_ids()) & _UNDELIVERED, **_DROPPED)
+            dropped += await _change(connection, outbox, one.told_by_people() & _UNDELIVERED, **_DROPPED)
             await self._blank_what_was_said(connection, one)
-            mine = corrections.c.turn_id.in_(one.turn_ids())
-            earlier = correction_versions.c.correction_id.in_(select(corrections.c.correction_id).where(mine))
-            await _change(connection, correction_versions, earlier, question="", alternatives=[])
-            corrected = await _change(connection, corrections, mine, **_CORRECTION)
+            corrected = await blank_questions(connection, corrections.c.turn_id.in_(one.turn_ids()))
             given = await _change(connection, feedback, one.gave(), actor_id=nobody, comment="")
             # Last those by which the others are found.
             answered = await _change(connection, turns, turns.c.turn_id.in_(one.turn_ids()), actor_id=nobody, **_TURN)
@@ -81,7 +80,8 @@ class SqlPrivacyDesk:
     async def _blank_what_was_said(self, connection: AsyncConnection, one: _Person) -> None:
         theirs = outbox.c.turn_id.in_(one.turn_ids())
         await _change(connection, outbox, theirs, text=null(), last_error=null())
-        here = outbox.c.conversation_id.in_(one.conversations())
+        # Staff read in their thread what one of them wrote to this customer.
+        here = outbox.c.conversation_id.in_(one.conversations()) | outbox.c.conversation_id.in_(one.threads_of_staff())
         await _change(connection, outbox, outbox.c.turn_id.is_(None) & here & ~_UNDELIVERED, text="", last_error=null())
         await _change(connection, feedback, feedback.c.turn_id.in_(one.turn_ids()), comment="")
 
@@ -90,8 +90,6 @@ class SqlPrivacyDesk:
 _MESSAGE = {"actor_name": "", "text": "", "text_sha256": "", "last_error": null()}
 _TURN: dict[str, Any] = {"question": "", "question_sha256": "", "text": "", "citations": [], "hits": []}
 _DROPPED = {"state": "dropped", "lease": null(), "lease_until": null()}
-# The answer is by staff, who may ask another question for it; so is a FAQ row that two of them found fit for everybody.
-_CORRECTION: dict[str, Any] = {"question": "", "alternatives": [], "digest": corrections.c.correction_id}
 
 
 class _Person:
@@ -108,6 +106,15 @@ class _Person:
     def waited(self) -> ColumnElement[bool]:
         platform, workspace = self._in(handoffs)
         return platform & workspace & (handoffs.c.customer_id == self._actor_id)
+
+    def threads_of_staff(self) -> Select[Any]:
+        return select(handoffs.c.staff_conversation_id).where(self.waited(), handoffs.c.staff_conversation_id.is_not(None))
+
+    def told_by_people(self) -> ColumnElement[bool]:
+        """What people of staff wrote to them, and where staff are shown it."""
+        joined = select(handoff_words.c.key).join(handoffs, handoffs.c.handoff_id == handoff_words.c.handoff_id)
+        shown = outbox.c.conversation_id.in_(self.threads_of_staff()) & among(outbox.c.action, Action.NOTE.value)
+        return outbox.c.key.in_(joined.where(self.waited())) | shown
 
     def gave(self) -> ColumnElement[bool]:
         here = select(turns.c.turn_id).join(conversations).where(turns.c.turn_id == feedback.c.turn_id, *self._in(conversations))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import RowMapping, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.members import Member
@@ -32,16 +32,17 @@ class SqlSessions:
 
     async def member(self, session: str) -> Member | None:
         """See `Sessions.member`."""
-        query = select(members, sessions.c.seen_at).join(sessions, sessions.c.member_id == members.c.member_id)
-        async with self._database.read() as connection:
-            now = await self._database.now(connection)
-            valid = (sessions.c.begun_at > now - LASTS, sessions.c.seen_at > now - IDLE, members.c.removed_at.is_(None))
-            row = (await connection.execute(query.where(sessions.c.digest == session, *valid))).mappings().first()
+        row, now = await self._open(session)
         if row is None:
             return None
         if row["seen_at"] < now - _NOTED_EACH:
             await self._use(session)
         return member_of(row)
+
+    async def look(self, session: str) -> Member | None:
+        """See `Sessions.look`."""
+        row, _ = await self._open(session)
+        return member_of(row) if row else None
 
     async def end(self, session: str) -> None:
         """See `Sessions.end`."""
@@ -52,6 +53,13 @@ class SqlSessions:
         """See `Sessions.end_all`."""
         async with self._database.write() as connection:
             await connection.execute(delete(sessions).where(sessions.c.member_id == member_id))
+
+    async def _open(self, session: str) -> tuple[RowMapping | None, datetime]:
+        query = select(members, sessions.c.seen_at).join(sessions, sessions.c.member_id == members.c.member_id)
+        async with self._database.read() as connection:
+            now = await self._database.now(connection)
+            valid = (sessions.c.begun_at > now - LASTS, sessions.c.seen_at > now - IDLE, members.c.removed_at.is_(None))
+            return (await connection.execute(query.where(sessions.c.digest == session, *valid))).mappings().first(), now
 
     async def _use(self, session: str) -> None:
         async with self._database.write() as connection:

@@ -60,6 +60,7 @@ feedback = Table(
     Column("comment", Text, nullable=False),
     Column("given_at", UtcDateTime, nullable=False),
     Index("feedback_by_actor", "actor_id"),
+    Index("feedback_by_time", "given_at"),
 )
 
 audit = Table(
@@ -76,6 +77,7 @@ audit = Table(
     Column("hash", String(64), nullable=False),
     UniqueConstraint("previous", name="one_row_after_each"),  # the chain cannot fork, whoever writes
     Index("audit_by_action", "action", "at"),
+    Index("audit_by_actor", "actor", "audit_id"),
 )
 
 corrections = Table(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import Select, select
 
 from core.domain import Address, Decision
 from core.review import TurnRecord
@@ -13,7 +14,7 @@ from core.storage.tables import conversations, outbox, turns
 from core.storage.turn_rows import at, reply_of
 from core.text import clean
 
-_PLACE = tuple(conversations.c[name] for name in ("platform", "workspace_id", "channel_id", "thread_id"))
+PLACE = tuple(conversations.c[name] for name in ("platform", "workspace_id", "channel_id", "thread_id"))
 
 
 class SqlTurnBook:
@@ -46,19 +47,20 @@ class SqlTurnBook:
     async def _first(self, query: Select[Any]) -> TurnRecord | None:
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().first()
-        return _record(row) if row else None
+        return record_of(row) if row else None
 
     async def _told(self, query: Select[Any], limit: int) -> tuple[TurnRecord, ...]:
         """Silent turns count for nothing: in a channel that the bot only overhears almost all are."""
         async with self._database.read() as connection:
             rows = (await connection.execute(query.where(turns.c.decision != Decision.SILENT.value).limit(limit))).mappings().all()
-        return tuple(map(_record, rows))
+        return tuple(map(record_of, rows))
 
 
 def _records() -> Select[Any]:
-    return select(*turns.c, *_PLACE).join(conversations, conversations.c.conversation_id == turns.c.conversation_id)
+    return select(*turns.c, *PLACE).join(conversations, conversations.c.conversation_id == turns.c.conversation_id)
 
 
-def _record(row: RowMapping) -> TurnRecord:
-    address = Address(*(row[column.name] for column in _PLACE))
+def record_of(row: Mapping[Any, Any]) -> TurnRecord:
+    """Return the turn of a row that holds `PLACE` too."""
+    address = Address(*(row[column.name] for column in PLACE))
     return TurnRecord(row["turn_id"], address, row["actor_id"], row["question"], reply_of(row), row["asked_at"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
@@ -27,7 +28,11 @@ from core.domain import (
     utc_now,
 )
 from core.registry import MAX_ID_CHARS
+from core.storage.correction_rows import blank_questions
 from core.storage.database import Database
+from core.storage.review_rows import review_row
+from core.storage.review_tables import reviews
+from core.storage.staff_tables import corrections
 from core.storage.tables import conversations, inbox, turns
 from core.text import MAX_QUESTION_CHARS, clean
 
@@ -74,7 +79,16 @@ async def add_turn(
     row = message_row(message) | reply_row(reply)
     keys = {"turn_id": turn_id, "conversation_id": conversation_id, "position": position, "inbox_id": inbox_id}
     await connection.execute(turns.insert().values(**keys, **row))
+    if review := review_row(turn_id, message.address, row["question"], reply, row["answered_at"]):
+        await connection.execute(reviews.insert().values(**review))
     return turn_id
+
+
+async def forget_question(connection: AsyncConnection, turn_id: str | None) -> None:
+    """Forget what a customer asked and has taken back, in corrections in their words too."""
+    # Their hashes go too: a short text can be found by trying.
+    await connection.execute(update(turns).where(turns.c.turn_id == turn_id).values(question="", question_sha256=""))
+    await blank_questions(connection, (corrections.c.turn_id == turn_id) & corrections.c.own_words)
 
 
 def message_row(message: InboundMessage) -> dict[str, Any]:
@@ -119,7 +133,7 @@ def _hit_row(hit: Hit) -> dict[str, Any]:
     }
 
 
-def reply_of(row: RowMapping) -> Reply:
+def reply_of(row: Mapping[Any, Any]) -> Reply:
     """Return the reply of a row; its passages come without their text, which the snapshot holds."""
     return Reply(
         decision=Decision(row["decision"]),

@@ -12,7 +12,7 @@ from core import prompting
 from core.domain import Hit, Passage
 from core.examples import Example
 from core.redaction import redact
-from core.text import fold
+from core.text import fold, words
 from core.training import faq
 from core.training.chance import draw
 
@@ -20,11 +20,13 @@ from core.training.chance import draw
 GUARDED = frozenset({"slack", "discord"})
 NOT_ALLOWED = "in the customer's own words, which training.customer_text does not allow"
 NO_LONGER_KEPT = "its FAQ row was taken out"
+OUTDATED = "the passages no longer say what it says"
 TWICE = "the same question and answer as another"
 NOTHING_LEFT = "no passage is left beside the one that is withheld"
 _COUNTS = (1, 1, 2, 2, 2, 3, 3)  # how many passages are shown, as often as each stands here
 _AT_ONCE = 32
 Row = dict[str, Any]
+_MOST = 0.7  # of the words, as where an answer is checked before it is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Builder:
         if not passages:
             return NOTHING_LEFT, {}
         prompt = prompting.build(question, passages)
+        if example.answer and not _backed(example.answer, prompt.passages):
+            return OUTDATED, {}
         public = "\n".join(f"{passage.title} {passage.text} {passage.url or ''}" for passage in prompt.passages)
         said = redact(example.answer, public)
         answer = prompting.cited(said, _number(gold, passages)) if gold and said else prompting.ABSTENTION
@@ -130,6 +134,13 @@ def _with(gold: Passage | None, passages: tuple[Passage, ...]) -> tuple[tuple[Pa
     if any(passage.passage_id == gold.passage_id for passage in passages):
         return tuple(gold if passage.passage_id == gold.passage_id else passage for passage in passages), True
     return (*passages[: prompting.MAX_PASSAGES - 1], gold), False
+
+
+def _backed(answer: str, passages: tuple[Passage, ...]) -> bool:
+    """Tell whether the passages still hold every number and most words of an answer: they may have changed since it was given."""
+    held, said = {word for one in passages for word in words(f"{one.title} {one.text}")}, words(answer)
+    numbers = [word for word in said if any(sign.isdigit() for sign in word)]
+    return all(word in held for word in numbers) and sum(word in held for word in said) >= _MOST * len(said)
 
 
 def _number(gold: Passage, passages: tuple[Passage, ...]) -> int:

@@ -30,6 +30,7 @@ def upgrade() -> None:
     _create_sessions()
     _create_tickets()
     _create_attempts()
+    op.create_index("audit_by_actor", "audit", ["actor", "audit_id"])  # what one of them did, among a million entries
 
 
 def _create_sessions() -> None:
@@ -67,5 +68,6 @@ def _create_attempts() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("audit_by_actor", "audit")
     for table in ("attempts", "tickets", "sessions", "members"):
         op.drop_table(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -14,3 +15,15 @@ from tests.contracts.counter import Counter, MemoryCounter, SqlCounter
 async def counter(request: pytest.FixtureRequest, open_database: Callable[[str], Awaitable[Database]]) -> Counter:
     """Where people ask, once in memory and once on each kind of database."""
     return MemoryCounter() if request.param == "memory" else SqlCounter(await open_database(request.param))
+
+
+@pytest.fixture
+def explained() -> Callable[[Database, Any], Awaitable[list[str]]]:
+    """Gives the steps of SQLite's plan for a query."""
+
+    async def steps(database: Database, query: Any) -> list[str]:
+        compiled = query.compile(database.engine.sync_engine, compile_kwargs={"literal_binds": True})
+        async with database.read() as connection:
+            return [row[-1] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
+
+    return steps

@@ -141,3 +141,12 @@ async def test_a_long_log_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch, da
     async with database.write() as connection:
         await connection.execute(update(audit).where(audit.c.audit_id == ids[-1]).values(actor="eve"))
     assert await kept.verify() == ids[-1]
+
+
+async def test_what_is_noted_stands_once_in_its_time_for_each_who_and_what(log: AuditLog) -> None:
+    assert await log.note("ann", "conversation.read", "c1", seconds=3600)
+    assert not await log.note("ann", "conversation.read", "c1", seconds=3600)
+    assert await log.note("bob", "conversation.read", "c1", seconds=3600)
+    assert await log.note("ann", "conversation.read", "c2", seconds=3600)
+    assert await log.note("ann", "conversation.read", "c1", seconds=0)
+    assert [entry.result for entry in await log.entries(10)] == ["done"] * 4

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from core.corrections import MAX_ANSWER_CHARS, Cause, Correction, CorrectionDraft, Ruling, State
-from core.domain import Passage, utc_now
+from core.domain import Deleted, Passage, utc_now
 from core.members import EVERYWHERE, Scope
+from core.storage.database import Database
+from core.storage.inbox import SqlInbox
 from core.text import MAX_QUESTION_CHARS
-from tests.contracts.counter import Counter
+from tests.contracts.counter import HERE, Counter, SqlCounter
 
 DRAFT = CorrectionDraft(None, "How do I pay?", "By card or invoice.", Cause.WRONG_TEXT, "slack:W:U1", "slack")
 
@@ -159,6 +161,7 @@ async def test_bad_input_48_a_correction_of_another_workspace_does_not_exist(cou
     ):
         assert {one.correction_id for one in await counter.corrections.listed(State.PENDING, scope, 10)} == seen
         assert await counter.corrections.count(State.PENDING, scope) == len(seen)
+        assert await counter.corrections.count(State.PENDING, scope, limit=1) == 1
         found = await counter.corrections.get(theirs.correction_id, scope)
         assert (found is not None) == (theirs.correction_id in seen)
 
@@ -207,3 +210,18 @@ async def test_an_erased_person_leaves_the_history_of_corrections_too(counter: C
     now = await counter.corrections.get(waiting.correction_id, EVERYWHERE)
     assert now is not None
     assert "canary" not in str((now, await counter.corrections.history(now.correction_id)))
+
+
+async def test_what_a_customer_took_back_goes_from_corrections_what_staff_phrased_stays(database: Database) -> None:
+    counter = SqlCounter(database)
+    turn_id = await counter.ask("canary question")
+    theirs = await proposed(counter, turn_id=turn_id, question="canary question", own_words=True)
+    ours = await proposed(counter, turn_id=turn_id, question="phrased by staff", answer="other")
+    await counter.corrections.revise(theirs.correction_id, 1, replace(theirs.draft, answer="new"), "console:bob")
+    assert await SqlInbox(database).erase(Deleted(HERE, "m1"))
+    now = await counter.corrections.get(theirs.correction_id, EVERYWHERE)
+    assert now is not None
+    assert "canary" not in str((now, await counter.corrections.history(now.correction_id)))
+    kept = await counter.corrections.get(ours.correction_id, EVERYWHERE)
+    assert kept is not None
+    assert kept.draft.question == "phrased by staff"

@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from core.domain import Action, Actor, Address, Decision, InboundMessage, Lineage, Owner, Reason, Reply, utc_now
 from core.feedback import Feedback
 from core.handoff import Handoff, Helper, State, Step, Why
 from core.members import EVERYWHERE, Scope
 from core.ports import Delivery
+from core.storage.conversation_book import SqlConversationBook
 from core.storage.conversation_log import SqlConversationLog
 from core.storage.database import Database
 from core.storage.feedback import SqlFeedbackLog
@@ -21,6 +23,7 @@ from core.storage.handoffs import SqlHandoffs
 from core.storage.inbox import SqlInbox
 from core.storage.outbox import SqlOutbox
 from core.storage.privacy import SqlPrivacyDesk
+from core.storage.tables import outbox
 
 HERE = Address("test", "w", "c", "t1")
 HELP_ME = Reply(Decision.HANDOFF, Reason.ASKED_FOR_PERSON, "A person will.", (), 0.1, Lineage("m", "i", "p", "e", "o"))
@@ -129,6 +132,9 @@ async def test_what_a_person_says_is_said_once_and_claims_the_customer(office: O
     assert (handoff.state, handoff.claimed_by) == (State.CLAIMED, BOB)
     assert [(line.by, line.name, line.text) for line in await office.book.lines(waiting)] == [("staff", "Bob", "Hello")]
     assert not await office.handoffs.say(waiting, BOB, " \x00 ", "word-2")
+    await office.handoffs.close(waiting, BOB, State.SOLVED, "", "")
+    assert await office.handoffs.say(waiting, BOB, "Hello", "word-1"), "told again when all is over, it has been said all the same"
+    assert await office.told() == []
 
 
 async def test_what_the_customer_writes_goes_to_staff_until_it_is_over(office: Office, waiting: str) -> None:
@@ -208,6 +214,21 @@ async def test_erasing_a_customer_leaves_no_name_and_no_word(office: Office, wai
     assert [line.text for line in await office.book.lines(waiting)] == [""]
 
 
+@pytest.mark.parametrize("is_delivered", [True, False])
+async def test_erasing_a_customer_leaves_nothing_of_what_people_wrote_to_them(
+    office: Office, waiting: str, database: Database, is_delivered: bool
+) -> None:
+    await office.deliver()
+    await office.handoffs.say(waiting, BOB, "Dear Ann Canary", "word-1", "Bob wrote to the customer: Dear Ann Canary")
+    if is_delivered:
+        await office.deliver()
+    await office.privacy.erase("test", "w", "ann")
+    async with database.read() as connection:
+        kept = (await connection.execute(select(outbox.c.text))).scalars().all()
+    assert not [text for text in kept if text and "Canary" in text]
+    assert Action.PERSON not in [one.action for one in await office.deliver()]
+
+
 async def test_words_of_people_are_forgotten_with_the_conversation(office: Office, waiting: str) -> None:
     await office.handoffs.say(waiting, BOB, "Dear Ann", "word-1", "Bob: Dear Ann")
     await office.deliver()
@@ -226,3 +247,70 @@ async def test_a_word_that_cannot_be_delivered_is_told_to_staff(office: Office, 
         "The customer did not get your last message: their platform does not take it."
     ]
     assert [line.undelivered for line in await office.book.lines(waiting)] == [True]
+
+
+async def test_staff_are_told_once_that_what_a_customer_writes_cannot_be_shown_in_their_thread(office: Office, waiting: str) -> None:
+    for text in ("hello?", "hello??"):
+        await office.ask(text, SILENT)
+    news = []
+    while (delivery := await office.outbox.claim(["test"], 60)) is not None:
+        news += [delivery.reply.text] if delivery.action is Action.NEWS else []
+        await (office.outbox.bury(delivery, "gone") if delivery.action is Action.RELAY else office.outbox.sent(delivery, "ref"))
+    assert [text.partition(":")[0] for text in news] == ["A customer in a hand-off wrote again, and it could not be shown here"]
+
+
+async def test_what_perhaps_arrived_is_looked_for_from_when_it_was_said_however_often_it_is_put_off(office: Office, waiting: str) -> None:
+    await office.handoffs.say(waiting, BOB, "Hello", "word-1")
+    asked = []
+    while (delivery := await office.outbox.claim(["test"], 60)) is not None:
+        if delivery.action is not Action.PERSON or len(asked) == 3:
+            await office.outbox.sent(delivery, "ref")
+            continue
+        asked.append(delivery.asked_at)
+        await office.outbox.retry(delivery, "reset", -60 * len(asked), uncertain=True)
+    assert len(set(asked)) == 1
+
+
+async def test_those_who_wait_and_those_who_are_with_somebody_are_counted_as_far_as_asked_within_a_scope(office: Office) -> None:
+    for number in range(3):
+        await office.ask("I want a person", address=replace(HERE, thread_id=f"t{number}"), actor=f"customer-{number}")
+    first, *_ = await office.open()
+    await office.handoffs.claim(first.handoff_id, BOB, "told", "noted")
+    for scope, waiting in (
+        (EVERYWHERE, 2),
+        (Scope(frozenset({("test", "w")})), 2),
+        (Scope(frozenset({("test", "other")})), 0),
+        (Scope(), 0),
+    ):
+        assert await office.book.count(State.WAITING, scope, 10) == waiting
+    assert await office.book.count(State.WAITING, EVERYWHERE, 1) == 1
+    assert await office.book.count(State.CLAIMED, EVERYWHERE, 10) == 1
+
+
+async def test_what_a_customer_and_a_person_say_to_each_other_stands_in_the_conversation(
+    office: Office, waiting: str, database: Database
+) -> None:
+    (handoff,) = await office.open()
+    await office.handoffs.say(handoff.handoff_id, BOB, "Hello!", "word-1")
+    await office.ask("It is about my parcel", SILENT)
+    await office.handoffs.say(handoff.handoff_id, BOB, "I see.", "word-2")
+    await office.handoffs.close(handoff.handoff_id, BOB, State.SOLVED, "told", "noted")
+    turn_id = await office.ask("Thanks", ANSWER)
+    book = SqlConversationBook(database)
+    place = await book.position(EVERYWHERE, turn_id)
+    assert place is not None
+    found = await book.conversation(EVERYWHERE, place[0], 50)
+    assert found is not None
+    assert [(line.by, line.name, line.text) for line in found.asides] == [
+        ("staff", "Bob", "Hello!"),
+        ("customer", "ann", "It is about my parcel"),
+        ("staff", "Bob", "I see."),
+    ]
+    assert [turn.record.question for turn in found.turns] == ["help", "Thanks"]
+    newest = await book.conversation(EVERYWHERE, place[0], 1)
+    assert newest is not None and (newest.earlier, newest.asides) == (True, ())
+    assert [one.handoff_id for one in await office.book.of_conversation(place[0], EVERYWHERE, 10)] == [waiting]
+    assert await office.book.of_conversation(place[0], Scope(), 10) == ()
+    await office.privacy.erase("test", "w", "ann")
+    erased = await book.conversation(EVERYWHERE, place[0], 50)
+    assert erased is not None and "parcel" not in str(erased.asides)

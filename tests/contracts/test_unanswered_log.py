@@ -7,8 +7,11 @@ from dataclasses import replace
 from sqlalchemy import event
 
 from core.domain import Decision, Reason, notice
+from core.handoff import Helper
 from core.members import EVERYWHERE, Scope
 from core.storage.database import Database
+from core.storage.handoff_book import SqlHandoffBook
+from core.storage.handoffs import SqlHandoffs
 from core.storage.unanswered import SqlUnansweredLog
 from tests.contracts.counter import HERE, REPLY, SqlCounter
 
@@ -58,3 +61,15 @@ async def test_a_partial_index_serves_it_on_sqlite(database: Database) -> None:
     async with database.read() as connection:
         plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("", 10, 0))).all()
     assert "turns_unanswered" in str(plan)
+
+
+async def test_what_staff_wrote_from_elsewhere_is_their_answer_too(database: Database) -> None:
+    counter, log = SqlCounter(database), SqlUnansweredLog(database)
+    handoffs, book = SqlHandoffs(database, {}), SqlHandoffBook(database)
+    asked = await counter.ask("do you ship to Mars?", reply=HANDED_OVER)
+    (handoff,) = await book.page(EVERYWHERE, 10)
+    for number, text in enumerate(("Not yet.", "Soon.")):
+        assert await handoffs.say(handoff.handoff_id, Helper("console:bob", "Bob"), text, f"word-{number}")
+    assert await log.answer_by_staff(asked) == "Not yet."
+    other = await counter.ask("another?", replace(HERE, thread_id="t9"), "eve", HANDED_OVER)
+    assert await log.answer_by_staff(other) == ""

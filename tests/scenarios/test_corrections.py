@@ -69,7 +69,7 @@ async def company(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Company]:
         slack = await stack.enter_async_context(surfaces.slack(database, knowledge=retriever))
         discord = await stack.enter_async_context(surfaces.discord(database, knowledge=retriever))
         app = build(None, health, graph.metrics.exposition, console=console_of(graph, library))  # type: ignore[arg-type]
-        console = Desk(graph, app, sign_in_of(graph))
+        console = Desk(graph, app, sign_in_of(graph), asyncio.Event())
         yield Company(graph, slack, discord, console)
         for client in console.clients:
             await client.aclose()

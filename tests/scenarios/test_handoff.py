@@ -15,13 +15,14 @@ from core.dialogue import wording
 from core.domain import utc_now
 from core.handoff import State, Why
 from core.members import EVERYWHERE
+from core.presence import Mode
 from core.staff.handoff import SOLVED, WITH_YOU
 from core.storage.audit import SqlAuditLog
 from core.storage.database import Database
 from core.storage.handoff_book import SqlHandoffBook
 from core.storage.tables import outbox
 from tests.bot.discord import office as in_discord
-from tests.bot.slack.office import BOT, HELP, STAFF_ROOM, said
+from tests.bot.slack.office import BOT, DIRECT, HELP, STAFF_ROOM, said
 from tests.scenarios.bureau import ANN, BOB, CAT, DAN, EVE, Bureau, bureau
 from tests.servers import discord_state
 
@@ -200,6 +201,61 @@ async def test_bad_input_42_a_message_during_a_hand_off_goes_to_the_person_and_r
     assert "with the bot again" in packet.content and packet.components == []
 
 
+@pytest.mark.parametrize("silenced", ["mention", "muted"])
+async def test_bad_input_42_what_a_customer_writes_to_a_person_arrives_wherever_the_bot_may_speak(
+    opened: OpenBureau, silenced: str
+) -> None:
+    desk = await opened("discord")
+    root = await asks_in_slack(desk)
+    await desk.discord.say(EVE, desk.packet_in_discord().id, "Hello Ann")
+    await desk.quiet()
+    channels = desk.graph.channels
+    await (
+        channels.set_mode("slack", "T0TEAM", HELP, Mode.MENTION)
+        if silenced == "mention"
+        else channels.set_muted("slack", "T0TEAM", HELP, True)
+    )
+    await desk.slack.say(ANN, HELP, "my order is late", thread_ts=root)
+    await desk.quiet()
+    assert "my order is late" in desk.in_thread_of_discord()[-1]
+    assert "Hello Ann" in told_in_slack(desk, root)[-1], "the bot is silent"
+
+
+async def test_bad_input_42_in_private_a_customer_goes_on_with_the_person_without_answering_below(opened: OpenBureau) -> None:
+    desk = await opened("discord")
+    root = str(await desk.slack.say(ANN, DIRECT, "I want a person"))
+    await desk.quiet()
+    await desk.discord.say(EVE, desk.packet_in_discord().id, "Hello Ann")
+    await desk.quiet()
+    second = str(await desk.slack.say(ANN, DIRECT, REFUNDS))
+    await desk.quiet()
+    assert REFUNDS in desk.in_thread_of_discord()[-1]
+    assert [said(one) for one in desk.slack.thread(DIRECT, second) if one.user == BOT] == [], "the bot is silent"
+    await desk.press_in_discord(EVE, "handoff_solve")
+    await desk.until(State.SOLVED)
+    third = str(await desk.slack.say(ANN, DIRECT, REFUNDS))
+    await desk.quiet()
+    assert "Refunds take 14 days." in said(desk.slack.thread(DIRECT, third)[-1])
+    assert root not in (second, third)
+
+
+@pytest.mark.parametrize("what", ["thread", "packet"])
+async def test_bad_input_32_staff_who_have_deleted_a_thread_are_told_once_that_its_customer_writes(opened: OpenBureau, what: str) -> None:
+    desk = await opened("discord")
+    root = await asks_in_slack(desk)
+    packet = desk.packet_in_discord()
+    await desk.discord.say(EVE, packet.id, "Hello Ann")
+    await desk.quiet()
+    await desk.discord.delete(packet.id)
+    if what == "packet":
+        await desk.discord.remove(packet)
+    for text in ("my order is late", "hello?"):
+        await desk.slack.say(ANN, HELP, text, thread_ts=root)
+        await desk.quiet()
+    told = [one.content for one in desk.discord.by_bot(in_discord.STAFF_ROOM)]
+    assert len([text for text in told if "their thread is gone" in text]) == 1
+
+
 async def test_a_word_of_staff_after_the_end_is_not_sent_and_they_are_told(opened: OpenBureau) -> None:
     desk = await opened("slack")
     thread = await asks_in_discord(desk)
@@ -225,7 +281,7 @@ async def test_a_line_for_colleagues_stays_among_them(opened: OpenBureau, line: 
     assert await handoffs(desk) == [(Why.ASKED, State.WAITING)]
 
 
-async def test_who_is_not_staff_cannot_write_to_customers_and_is_told_once(opened: OpenBureau) -> None:
+async def test_who_is_not_staff_cannot_write_to_customers_and_is_told_so(opened: OpenBureau) -> None:
     desk = await opened("slack")
     desk.slack.channels[STAFF_ROOM].members.add(ANN)
     thread = await asks_in_discord(desk)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from core.storage.database import Database
-from tests.bot.console.browsing import serving
+from tests.bot.console.browsing import chromium_browser, serving
 from tests.bot.console.desk import Desk, desk_on
 
 
@@ -25,14 +24,8 @@ async def desk(open_database: Callable[[str], Awaitable[Database]]) -> AsyncIter
 @pytest.fixture
 async def chromium() -> AsyncIterator[Browser]:
     """Chromium without a screen."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    async with async_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        opened = await playwright.chromium.launch(executable_path=path, args=flags)
+    async with chromium_browser() as opened:
         yield opened
-        await opened.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ class Desk:
     graph: Frontdesk
     app: FastAPI
     sign_in: SignIn
+    closing: asyncio.Event
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     @property
@@ -94,5 +96,7 @@ def desk_on(database: Database, **settings: object) -> Desk:
         return {}
 
     graph = Frontdesk(Settings(**settings), database, lambda _line: None)
-    app = build(None, health, Metrics().exposition, console=console_of(graph))
-    return Desk(graph, app, sign_in_of(graph))
+    closing = asyncio.Event()
+    closing.set()  # streams say what there is and end; who wants to hear more clears it
+    app = build(None, health, Metrics().exposition, console=console_of(graph, closing=closing))
+    return Desk(graph, app, sign_in_of(graph), closing)

@@ -61,3 +61,12 @@ async def test_without_its_libraries_the_console_says_how_to_install_them(monkey
     assert (answer.status_code, "pip install 'frontdesk[console]'" in answer.text) == (503, True)
     for client in desk.clients:
         await client.aclose()
+
+
+@pytest.mark.parametrize("host", ["[::1", "a b", "", "\xff", "127.0.0.1:x", "evil.example"])
+async def test_a_host_that_is_none_breaks_nothing_and_lets_nobody_in(desk: Desk, host: str) -> None:
+    browser = desk.visitor("http://127.0.0.1")
+    for path in ("/sign-in", "/nothing", "/account", "/static/console.css"):
+        answer = await browser.get(path, headers={"host": host.encode("latin-1")})
+        assert answer.status_code in (200, 303, 403, 404), path
+    assert "no" in answer.headers["cache-control"]

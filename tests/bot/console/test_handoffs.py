@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import Browser, expect
 
@@ -91,6 +93,30 @@ async def test_bad_input_48_hand_offs_of_other_workspaces_are_not_there(desk: De
         assert (await browser.get(f"/handoffs/{theirs.handoff_id}{path}")).status_code == 404
     assert (await browser.post(f"/handoffs/{theirs.handoff_id}/claim")).status_code == 404
     assert [one.state for one in await SqlHandoffBook(desk.graph.database).page(EVERYWHERE, 10)] == [State.WAITING] * 2
+
+
+async def test_a_conversation_tells_in_order_what_staff_and_the_customer_said_and_leads_to_the_hand_off(desk: Desk) -> None:
+    handoff = await handed_over(desk.graph.database)
+    browser, page = await desk.browser(Role.AGENT), f"/handoffs/{handoff.handoff_id}"
+    await browser.post(f"{page}/answer", {"text": "Which <b>order</b>?", "once": "1"})
+    await said(desk.graph.database, HERE, "visitor-1", "Number 4711", answer("", Decision.SILENT, Reason.WITH_PERSON))
+    await browser.post(f"{page}/answer", {"text": "It is on its way.", "once": "2"})
+    await browser.post(f"{page}/solve")
+    await said(desk.graph.database, HERE, "visitor-1", "Thank you", answer("You are welcome."))
+    (found,) = re.findall(r'href="/console(/conversations/[0-9a-f]{32})', (await browser.get("/search?q=welcome")).text)[:1]
+    text = (await browser.get(found)).text
+    told = [f'href="/console{page}"', "Which &lt;b&gt;order&lt;/b&gt;?", "Number 4711", "It is on its way.", "Thank you"]
+    places = [text.index(one) for one in told]
+    assert places == sorted(places)
+    assert "not delivered" not in text and "solved" in text
+
+
+async def test_every_page_says_how_much_waits_for_whoever_reads_it(desk: Desk) -> None:
+    await handed_over(desk.graph.database, "U1", Address("slack", "T2", "C1", "1.1"), "I want a person")
+    for scope, count in ((EVERYWHERE, "1"), (Scope(frozenset({("slack", "T1")})), "0")):
+        page = (await (await desk.browser(Role.AGENT, scope)).get("/account")).text
+        assert re.findall(r'data-count="handoffs">([^<]+)<', page) == [count]
+        assert ('<span class="waits" hidden><span data-count="handoffs">' in page) == (count == "0")
 
 
 async def test_a_viewer_reads_and_changes_nothing(desk: Desk) -> None:

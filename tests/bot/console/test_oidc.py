@@ -99,6 +99,21 @@ async def test_other_domains_are_refused_even_for_members(desk: Desk, provider: 
     assert await last_refusal(desk) == "domain"
 
 
+@pytest.mark.parametrize(("name", "email"), [("gross@shop.example", "groß@shop.example"), ("ann@shop.example", "\u0430nn@shop.example")])
+async def test_an_address_that_only_looks_like_that_of_a_member_opens_nothing(
+    desk: Desk, provider: OidcProvider, name: str, email: str
+) -> None:
+    await desk.member(Role.ADMIN, name=name)
+    provider.person["email"] = email
+    assert (await come_in(desk))[1].status_code == 403
+    assert await last_refusal(desk) == "not a member"
+
+
+async def test_a_domain_that_folds_to_ours_is_another_one() -> None:
+    assert Console(oidc_domains="fass.example").domains == {"fass.example"}
+    assert Console(oidc_domains="faß.example").domains == {"faß.example"}
+
+
 LIES: dict[str, dict[str, Any]] = {
     "another issuer": {"iss": "https://evil.example"},
     "another audience": {"aud": "somebody-else"},

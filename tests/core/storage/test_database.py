@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, insert, select, text
 
 from core.domain import utc_now
-from core.errors import StorageError
+from core.errors import OutOfReachError, StorageError
 from core.storage.database import Database, newest_revision
 from core.storage.knowledge_store import SqlKnowledgeStore
 from core.storage.tables import releases
@@ -198,3 +198,26 @@ async def test_a_database_of_a_newer_version_is_not_told_to_upgrade(database: Da
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StorageError, match="Update Frontdesk"):
         await database.require_newest()
+
+
+async def test_an_upgrade_takes_as_long_as_it_takes(new_database_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(new_database_url("postgresql"), command_seconds=0.2)
+    monkeypatch.setattr("core.storage.database._upgrade", lambda connection: connection.exec_driver_sql("SELECT pg_sleep(0.6)"))
+    await database.upgrade()
+    await database.close()
+
+
+async def test_a_statement_that_takes_too_long_is_a_storage_error_and_its_connection_is_used_again(
+    new_database_url: Callable[[str], str],
+) -> None:
+    database = Database(new_database_url("postgresql"), command_seconds=0.2)
+    for door in (database.read, database.write):
+        with pytest.raises(OutOfReachError, match="did not answer in time"):
+            async with door() as connection:
+                await connection.exec_driver_sql("SELECT pg_sleep(2)")
+        async with door() as connection:
+            assert (await connection.exec_driver_sql("SELECT 1")).scalar_one() == 1
+    with pytest.raises(TimeoutError):  # the caller's own stays theirs
+        async with database.read(), asyncio.timeout(0.01):
+            await asyncio.sleep(1)
+    await database.close()
