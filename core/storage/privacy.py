@@ -69,8 +69,8 @@ class SqlPrivacyDesk:
             await _change(connection, feedback, feedback.c.turn_id.in_(turn_ids), comment="")
             await _change(connection, turns, turns.c.turn_id.in_(turn_ids), **_TURN)
             await _change(connection, inbox, inbox.c.inbox_id.in_(inbox_ids), **_MESSAGE)
-            await _change(connection, outbox, outbox.c.outbox_id.in_(_words_before(moment, limit)), text="", last_error=null())
-        return max(len(turn_ids), len(inbox_ids))
+            words = await _change(connection, outbox, outbox.c.outbox_id.in_(_words_before(moment, limit)), text="", last_error=null())
+        return max(len(turn_ids), len(inbox_ids), words)
 
     async def _cancel(self, connection: AsyncConnection, one: _Person) -> int:
         """Take what waits from whoever is answering it; a conversation in which nothing waits any more is freed at its next claim."""

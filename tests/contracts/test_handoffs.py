@@ -243,6 +243,15 @@ async def test_words_of_people_are_forgotten_with_the_conversation(office: Offic
     assert [line.text for line in await office.book.lines(waiting)] == [""]
 
 
+async def test_retention_goes_on_until_the_last_word_of_people_is_forgotten(office: Office, waiting: str, database: Database) -> None:
+    for number in range(3):
+        await office.handoffs.say(waiting, BOB, f"Dear Ann {number}", f"word-{number}")
+    await office.deliver()
+    while await office.privacy.forget_before(utc_now() + timedelta(days=1), 1):
+        pass
+    assert {line.text for line in await office.book.lines(waiting)} == {""}
+
+
 async def test_a_word_that_cannot_be_delivered_is_told_to_staff(office: Office, waiting: str) -> None:
     await office.handoffs.say(waiting, BOB, "Hello", "word-1")
     while (delivery := await office.outbox.claim(["test"], 60)) is not None:
