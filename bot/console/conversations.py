@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from bot.console import labels
 from bot.console.auth import PREFIX, at_least, console_of, not_here
-from bot.console.differences import pieces
+from bot.console.difference import difference
 from bot.console.filters import number_in
 from bot.console.handoffs import WHY
 from bot.console.inbox import names_of
@@ -127,5 +127,5 @@ def _correction(one: PastCorrection, reply: Reply) -> dict[str, Any]:
         "cause": one.cause.value.replace("_", " "),
         "proposed_at": one.proposed_at,
         "question": one.question,
-        "pieces": pieces(reply.text, one.answer),
+        "pieces": difference(reply.text, one.answer),
     }

@@ -12,6 +12,7 @@ from core.domain import Action
 from core.privacy import ErasureReport, tombstone, user_document
 from core.storage.correction_rows import blank_questions
 from core.storage.database import Database
+from core.storage.handoff_rows import Place, revise
 from core.storage.handoff_tables import handoff_words, handoffs
 from core.storage.staff_tables import corrections, feedback
 from core.storage.tables import IS_NOTICE, MESSAGE_KEPT, TURN_KEPT, among, conversations, inbox, outbox, turns
@@ -46,6 +47,7 @@ class SqlPrivacyDesk:
             dropped = await _change(connection, outbox, outbox.c.turn_id.in_(one.turn_ids()) & _UNDELIVERED, **_DROPPED)
             dropped += await _change(connection, outbox, one.told_by_people() & _UNDELIVERED, **_DROPPED)
             await self._blank_what_was_said(connection, one)
+            await self._show_staff_anew(connection, one)
             corrected = await blank_questions(connection, corrections.c.turn_id.in_(one.turn_ids()))
             given = await _change(connection, feedback, one.gave(), actor_id=nobody, comment="")
             # Last those by which the others are found.
@@ -67,8 +69,8 @@ class SqlPrivacyDesk:
             await _change(connection, feedback, feedback.c.turn_id.in_(turn_ids), comment="")
             await _change(connection, turns, turns.c.turn_id.in_(turn_ids), **_TURN)
             await _change(connection, inbox, inbox.c.inbox_id.in_(inbox_ids), **_MESSAGE)
-            await _change(connection, outbox, outbox.c.outbox_id.in_(_words_before(moment, limit)), text="", last_error=null())
-        return max(len(turn_ids), len(inbox_ids))
+            words = await _change(connection, outbox, outbox.c.outbox_id.in_(_words_before(moment, limit)), text="", last_error=null())
+        return max(len(turn_ids), len(inbox_ids), words)
 
     async def _cancel(self, connection: AsyncConnection, one: _Person) -> int:
         """Take what waits from whoever is answering it; a conversation in which nothing waits any more is freed at its next claim."""
@@ -76,6 +78,13 @@ class SqlPrivacyDesk:
         for conversation_id in set(waiting):
             await fence_out(connection, conversation_id, await self._database.now(connection))
         return await _change(connection, inbox, one.wrote() & _WAITING, state="cancelled")
+
+    async def _show_staff_anew(self, connection: AsyncConnection, one: _Person) -> None:
+        """Take their words out of what stands before staff: packets and what was passed on."""
+        told = among(outbox.c.action, Action.ALERT.value, Action.RELAY.value) & among(outbox.c.state, "sent")
+        shown = outbox.c.conversation_id.in_(one.threads_of_staff()) & told
+        for row in (await connection.execute(select(outbox).where(shown).order_by(outbox.c.outbox_id))).mappings().all():
+            await revise(self._database, connection, Place(row["conversation_id"], row["platform"]), row["key"])
 
     async def _blank_what_was_said(self, connection: AsyncConnection, one: _Person) -> None:
         theirs = outbox.c.turn_id.in_(one.turn_ids())

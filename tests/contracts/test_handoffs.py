@@ -229,11 +229,28 @@ async def test_erasing_a_customer_leaves_nothing_of_what_people_wrote_to_them(
     assert Action.PERSON not in [one.action for one in await office.deliver()]
 
 
+async def test_erasing_a_customer_takes_their_words_from_before_staff(office: Office, waiting: str) -> None:
+    await office.ask("my canary", SILENT)
+    await office.deliver()
+    await office.privacy.erase("test", "w", "ann")
+    revised = await office.deliver()
+    assert [(one.action, one.reply.text) for one in revised if one.revises] == [(Action.ALERT, ""), (Action.RELAY, "")]
+
+
 async def test_words_of_people_are_forgotten_with_the_conversation(office: Office, waiting: str) -> None:
     await office.handoffs.say(waiting, BOB, "Dear Ann", "word-1", "Bob: Dear Ann")
     await office.deliver()
     await office.privacy.forget_before(utc_now() + timedelta(days=1), 100)
     assert [line.text for line in await office.book.lines(waiting)] == [""]
+
+
+async def test_retention_goes_on_until_the_last_word_of_people_is_forgotten(office: Office, waiting: str, database: Database) -> None:
+    for number in range(3):
+        await office.handoffs.say(waiting, BOB, f"Dear Ann {number}", f"word-{number}")
+    await office.deliver()
+    while await office.privacy.forget_before(utc_now() + timedelta(days=1), 1):
+        pass
+    assert {line.text for line in await office.book.lines(waiting)} == {""}
 
 
 async def test_a_word_that_cannot_be_delivered_is_told_to_staff(office: Office, waiting: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import html
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +14,7 @@ from core.domain import Address, Decision, Reason, notice
 from core.members import EVERYWHERE, Role, Scope
 from core.storage.audit import SqlAuditLog
 from tests.bot.console.desk import Browser, Desk
-from tests.bot.console.kit import KNOWLEDGE, NO_ANSWER, ask, corrections, fill, propose
+from tests.bot.console.kit import KNOWLEDGE, NO_ANSWER, REPLY, ask, corrections, fill, propose
 
 T1, T2 = Scope(frozenset({("slack", "T1")})), Scope(frozenset({("slack", "T2")}))
 PROPOSAL = {"question": "How long does a parcel take?", "answer": "4 days.", "cause": "missing_faq"}
@@ -270,3 +272,13 @@ async def test_a_browser_without_a_session_is_sent_to_sign_in_and_scripts_are_to
     assert (await visitor.get("/corrections")).headers["location"] == "/console/sign-in?next=/corrections"
     answer = await visitor.get("/knowledge/search.json?q=x", headers={"accept": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+
+
+async def test_a_conversation_with_a_correction_of_words_that_repeat_holds_up_nobody(desk: Desk) -> None:
+    turn_id = await ask(desk, reply=replace(REPLY, text="a " * 990))
+    await propose(desk, turn_id, answer="b a " * 495)
+    member = await desk.member(Role.VIEWER)
+    place = await desk.console.state.console.reading.position(member, turn_id)
+    browser, started = await desk.signed_in(member), time.perf_counter()
+    assert (await browser.get(f"/conversations/{place[0]}")).status_code == 200
+    assert time.perf_counter() - started < 5
