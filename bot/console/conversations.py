@@ -76,7 +76,7 @@ def _on_this_page(handoffs: Sequence[Handoff], found: Conversation) -> list[Hand
 async def _turn(request: Request, turn: ReadTurn, member: Member, names: dict[str, str]) -> dict[str, Any]:
     record, review = turn.record, turn.review
     reply = record.reply
-    holder = review.holder if review else None
+    decision, holder = labels.decision(reply), review.holder if review else None
     return {
         "turn_id": record.turn_id,
         "author": turn.author,
@@ -84,7 +84,7 @@ async def _turn(request: Request, turn: ReadTurn, member: Member, names: dict[st
         "question": record.question,
         "answer": reply.text,
         "text_by_staff": turn.text_by_staff,
-        "decision": labels.decision(reply),
+        "decision": decision,
         "reason": labels.REASONS.get(reply.reason, reply.reason.value.replace("_", " ")),
         "confidence": labels.score(reply.confidence),
         "passages": [await _passage(request, hit, reply) for hit in reply.hits],
@@ -93,7 +93,7 @@ async def _turn(request: Request, turn: ReadTurn, member: Member, names: dict[st
         "tokens": f"{labels.count(reply.usage.prompt_tokens)} read, {labels.count(reply.usage.completion_tokens)} written",
         "feedback": turn.feedback,
         "corrections": [_correction(one, reply) for one in turn.corrections],
-        "signs": labels.signs(review.signs) if review else [],
+        "signs": [sign for sign in labels.signs(review.signs) if sign.text != decision.text] if review else [],
         "verdict": labels.VERDICTS[review.verdict] if review and review.verdict else None,
         "reviewer": names.get(review.reviewer or "", "somebody") if review and review.reviewer else "",
         "decided_at": review.decided_at if review else None,

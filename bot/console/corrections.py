@@ -13,6 +13,7 @@ from bot.console.difference import difference
 from bot.console.pages import page, redirect
 from bot.console.parts import Console
 from core.corrections import Cause, Correction, CorrectionDraft, State
+from core.domain import Decision
 from core.errors import NotAllowedError
 from core.members import Member, Role
 from core.redaction import redact
@@ -180,6 +181,7 @@ async def _form(
 async def _shown(request: Request, member: Member, found: Correction, problem: str = "") -> Response:
     console = console_of(request)
     original, prospect = await console.corrections.original(found), await console.corrections.prospect(found)
+    said_nothing = original is not None and original.reply.decision is Decision.HANDOFF  # no word of that belongs into the answer
     before = original.reply.text if original else prospect.replaced.passage.text if prospect.replaced else ""
     return await _page(
         request,
@@ -189,7 +191,7 @@ async def _shown(request: Request, member: Member, found: Correction, problem: s
         original=original,
         prospect=prospect,
         before=before,
-        pieces=difference(before, found.draft.answer) if before and found.draft.cause.wants_answer else (),
+        pieces=difference(before, found.draft.answer) if before and found.draft.cause.wants_answer and not said_nothing else (),
         history=await console.corrections.store.history(found.correction_id),
         causes=CAUSES,
         may_decide=member.role >= Role.EDITOR,

@@ -47,6 +47,7 @@ function insert(data) {
   const below = [...queue.children].find((row) => Number(row.dataset.risk) <= data.risk);
   queue.insertBefore(rowOf(data), below || null);
   document.getElementById("nothing").hidden = true;
+  document.getElementById("next").hidden = false;
   announce();
 }
 
