@@ -15,7 +15,7 @@ FIELDS = (
     "reason", "answer", "confidence", "model", "index", "prompt", "policy", "embedder", "total_ms", "prompt_tokens", "completion_tokens",
     "helpful", "sources",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # as OWASP lists them
 
 
 async def csv_lines(turns: AsyncIterator[FoundTurn]) -> AsyncIterator[str]:

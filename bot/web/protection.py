@@ -87,7 +87,7 @@ def _is_same_origin(headers: Headers) -> bool:
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:
     declared = Headers(scope=scope).get("content-length", "0")
-    if not declared.isdigit() or int(declared) > MAX_BODY_BYTES:
+    if not (declared.isascii() and declared.isdigit()) or int(declared) > MAX_BODY_BYTES:
         return None
     body = b""
     while True:

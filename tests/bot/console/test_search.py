@@ -71,7 +71,7 @@ async def test_bad_input_48_search_files_and_figures_know_one_scope(desk: Desk, 
     assert "mine" in (await browser.get("/search/export.csv")).text
 
 
-@pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r", "＝", "＠"])
 async def test_bad_input_49_no_cell_of_a_csv_is_a_formula(begins: str, desk: Desk, counter: SqlCounter) -> None:
     await counter.ask("q", actor=f"{begins}cmd", reply=replace(REPLY, text=f'{begins}HYPERLINK("https://evil.example")\nnext "line"'))
     answer = await (await desk.browser(Role.EDITOR)).get("/search/export.csv")
