@@ -37,7 +37,8 @@ def in_graph(work: Callable[[Frontdesk], Awaitable[T]]) -> T:
 
 async def trace(graph: Frontdesk) -> list[tuple[str, str]]:
     entries = await graph.audit_log.entries(20)
-    return [(entry.action, entry.result) for entry in reversed(entries) if entry.actor.startswith("cli:")]
+    by_hand = [entry for entry in reversed(entries) if entry.actor.startswith("cli:") and entry.action != "models.import"]
+    return [(entry.action, entry.result) for entry in by_hand]
 
 
 def imported(folder: Path) -> str:

@@ -57,7 +57,8 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.sent: set[str] = set()  # turns whose reply is known to have arrived
         self.questions: dict[str, str] = {}  # of each turn
         self.held: dict[str, list[Message]] = {}  # of each lease
-        self.run(self.change("DELETE FROM outbox", "DELETE FROM turns", "DELETE FROM inbox", "DELETE FROM conversations"))
+        tables = ("outbox", "handoff_words", "handoffs", "reviews", "turns", "inbox", "conversations")
+        self.run(self.change(*(f"DELETE FROM {table}" for table in tables)))
 
     async def change(self, *statements: str) -> None:
         async with self.database.write() as connection:
