@@ -12,7 +12,7 @@ from core.members import Scope
 from core.mood import mood_of
 from core.storage.database import Database
 from core.storage.handoff_rows import ALERT_KEY
-from core.storage.handoff_tables import IS_OPEN, handoff_words, handoffs
+from core.storage.handoff_tables import IS_OPEN, IS_OVER, handoff_words, handoffs
 from core.storage.scopes import within
 from core.storage.tables import among, conversations, outbox, turns
 from core.text import clean
@@ -68,7 +68,7 @@ class SqlHandoffBook:
 
     async def page(self, scope: Scope, limit: int, *, closed: bool = False) -> tuple[Handoff, ...]:
         """See `HandoffBook.page`."""
-        query = _records(within(scope, handoffs), text(f"NOT handoffs.{IS_OPEN}" if closed else f"handoffs.{IS_OPEN}"))
+        query = _records(within(scope, handoffs), text(f"handoffs.{IS_OVER if closed else IS_OPEN}"))
         order = (handoffs.c.closed_at.desc(),) if closed else (handoffs.c.state.desc(), handoffs.c.opened_at)
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(*order).limit(limit))).mappings().all()

@@ -8,6 +8,7 @@ down_revision = "0011"
 
 _OPEN = sa.text("state IN ('waiting', 'claimed')")
 _WAITING = sa.text("state = 'waiting'")
+_OVER = sa.text("closed_at IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -40,6 +41,7 @@ def upgrade() -> None:
     op.create_index("one_open_handoff_here", "handoffs", ["conversation_id"], **is_open)
     op.create_index("one_open_handoff_each", "handoffs", ["platform", "workspace_id", "customer_id"], **is_open)
     op.create_index("handoffs_waiting", "handoffs", ["waiting_since"], sqlite_where=_WAITING, postgresql_where=_WAITING)
+    op.create_index("handoffs_over", "handoffs", ["closed_at"], sqlite_where=_OVER, postgresql_where=_OVER)
     op.create_index("handoffs_by_conversation", "handoffs", ["conversation_id", "opened_at"])
     op.create_index("handoffs_by_customer", "handoffs", ["customer_id"])
     op.create_index("handoffs_by_time", "handoffs", ["opened_at"])

@@ -73,6 +73,12 @@ def pages(turn: dict[str, str], days: tuple[str, str]) -> dict[str, str]:
         "search, unhelpful": "/search?feedback=unhelpful",
         "search, unhelpful word": "/search?q=password&feedback=unhelpful",
         "search, a year ago": f"/search?q=the&until={since}",
+        "hand-offs": "/handoffs",
+        "hand-offs, over": "/handoffs?closed=true",
+        "corrections": "/corrections",
+        "knowledge": "/knowledge",
+        "models": "/models",
+        "audit": "/audit",
     }
 
 
@@ -174,7 +180,7 @@ async def measured(kind: str, url: str, turns: int, rounds: int) -> dict[str, An
         wanted = pages(await _a_turn(everything), _days())
         before = here.memory_info().rss
         found = await measure(everything, wanted, rounds)
-        scoped = await measure(some, {name: path for name, path in wanted.items() if "conversation" not in name}, rounds)
+        scoped = await measure(some, {name: path for name, path in wanted.items() if name not in {"conversation", "audit"}}, rounds)
         found |= {f"{name}, two workspaces": times for name, times in scoped.items()}
         after = here.memory_info().rss
         export = await _export(everything, here)

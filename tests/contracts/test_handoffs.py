@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from core.domain import Action, Actor, Address, Decision, InboundMessage, Lineage, Owner, Reason, Reply, utc_now
 from core.feedback import Feedback
@@ -331,3 +332,16 @@ async def test_what_a_customer_and_a_person_say_to_each_other_stands_in_the_conv
     await office.privacy.erase("test", "w", "ann")
     erased = await book.conversation(EVERYWHERE, place[0], 50)
     assert erased is not None and "parcel" not in str(erased.asides)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])  # the planner of PostgreSQL reads small tables whole, whatever there is
+async def test_those_who_are_over_are_read_from_an_index_newest_first(
+    kind: str, open_database: Callable[[str], Awaitable[Database]]
+) -> None:
+    database, asked = await open_database(kind), []
+    event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *said: asked.append(said[2:4]))
+    await SqlHandoffBook(database).page(EVERYWHERE, 50, closed=True)
+    statement, parameters = next(one for one in asked if "FROM handoffs" in one[0])
+    async with database.read() as connection:
+        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)).all()
+    assert "USING INDEX handoffs_over" in str(plan) and "TEMP B-TREE" not in str(plan)
