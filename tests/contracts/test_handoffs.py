@@ -95,6 +95,19 @@ async def test_a_hand_off_comes_with_the_turn_that_hands_over_and_its_thread_is_
     assert (packet.question, [(one.question, one.answer) for one in packet.exchanges]) == ("I want a person!!", [("How long?", "So.")])
 
 
+async def test_while_a_packet_is_on_its_way_nobody_can_tell_whether_a_thread_is_one_of_these(office: Office) -> None:
+    await office.ask()
+    assert not await office.book.is_settling("test")
+    claims = [await office.outbox.claim(["test"], 60) for _ in range(2)]
+    assert await office.book.is_settling("test") and not await office.book.is_settling("other")
+    for claim in claims:
+        assert claim is not None
+        await office.outbox.sent(claim, f"channel/{claim.key}")
+    assert not await office.book.is_settling("test")
+    (handoff,) = await office.open()
+    assert await office.book.at("test", handoff.thread) == handoff
+
+
 async def test_one_customer_has_one_however_often_and_wherever_they_ask_at_once(office: Office) -> None:
     addresses = [replace(HERE, thread_id=f"t{number}") for number in range(5)]
     for number, address in enumerate(addresses):
