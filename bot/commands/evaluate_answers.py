@@ -11,7 +11,8 @@ from rich.table import Table
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_evaluation import Asked, Row, asked, perplexity, written
 from bot.terminal import out, print_json, progress, with_frontdesk
-from core.training.evaluation import Interval, Written, compared, figures
+from core.learning import Interval
+from core.training.evaluation import Written, compared, figures
 
 _COLUMNS = {"question": str, "reference": (str, type(None)), "relevant": list}
 

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from core import prompting
 from core.domain import Passage
+from core.learning import Interval
 from core.text import words
 
 _MARK = re.compile(r"\s*\[(\d{1,2})\]")
@@ -60,14 +61,6 @@ class Written:
 
     def _answers(self, passage: Passage) -> bool:
         return not self.relevant.isdisjoint((passage.passage_id, passage.document_id))
-
-
-class Interval(NamedTuple):
-    """A difference of means and its 95 % confidence interval."""
-
-    difference: float
-    low: float
-    high: float
 
 
 def rouge_l(reference: str, text: str) -> float:
