@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import TrainingError
-from core.training import memory, result, workplace
+from core.training import memory, packs, result, workplace
 from core.training.encoding import Encoded
 from core.training.progress import Watch
 from core.training.recipe import Recipe
@@ -38,10 +39,18 @@ class Job:
         """The folder of checkpoints and logs."""
         return self.out.with_name(self.out.name + ".work")
 
+    @cached_property
+    def rows(self) -> Any:
+        """What is learnt from, as trl reads it."""
+        from datasets import Dataset
+
+        rows = Dataset.from_list([_columns(one) for one in self.train])
+        return packs.packed(rows, self.recipe.max_length) if self.recipe.packing else rows
+
     @property
     def steps(self) -> int:
         """How many times weights are changed."""
-        return max(1, math.ceil(len(self.train) / (self.recipe.batch * self.recipe.accumulation) * self.recipe.epochs))
+        return max(1, math.ceil(len(self.rows) / (self.recipe.batch * self.recipe.accumulation) * self.recipe.epochs))
 
 
 class Outcome(NamedTuple):
@@ -59,7 +68,7 @@ def fit(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fr
     there; what was learnt until then stays in `job.work`.
     """
     recipe = job.recipe
-    memory.require(model.config, recipe, [len(one.input_ids) for one in job.train], free_bytes)
+    memory.require(model.config, recipe, [len(row["input_ids"]) for row in job.rows], free_bytes)
     workplace.require_room(job.work, memory.checkpoint_bytes(model.config, recipe) * 3)
     workplace.claim(job.work, {"base": job.base, "recipe": str(recipe), "dataset": job.dataset_sha256})
     try:
@@ -77,6 +86,8 @@ def _fitted(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     set_seed(job.recipe.seed)
     if job.recipe.precision == "bf16" and job.recipe.adapter != "full":
         model.to(torch.bfloat16)
+    if job.recipe.packing:
+        packs.refuse_mixing(model)
     trainer = _trainer(job, model, tokenizer, watch)
     before = _first_look(job, trainer)
     checkpoint = workplace.newest_checkpoint(job.work)
@@ -102,7 +113,7 @@ def _trainer(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBas
         trainer = SFTTrainer(
             model=model,
             args=_arguments(job),
-            train_dataset=Dataset.from_list([_columns(one) for one in job.train]),
+            train_dataset=job.rows,
             eval_dataset=Dataset.from_list([_columns(one) for one in job.held_out]),
             processing_class=tokenizer,
             peft_config=_adapter(job),
@@ -184,6 +195,7 @@ def _arguments(job: Job) -> Any:
         bf16=recipe.precision == "bf16" and (job.device == "cuda" or recipe.adapter == "full"),
         use_cpu=job.device == "cpu",
         train_sampling_strategy="group_by_length",
+        packing=recipe.packing,
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,

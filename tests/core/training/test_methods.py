@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,10 +17,11 @@ from core.domain import Generation, Limits, Passage
 from core.errors import TrainingError
 from core.serving.artifacts import Artifacts
 from core.serving.local import LocalGenerator
-from core.training import adaptive, memory
+from core.training import adaptive, answers, memory
+from core.training.encoding import Encoded
 from core.training.progress import Progress
 from core.training.recipe import Recipe
-from tests.core.training.lessons import RECIPE, job, learn
+from tests.core.training.lessons import PLENTY, RECIPE, job, learn
 
 pytestmark = [
     pytest.mark.slow,
@@ -114,3 +116,38 @@ def _left(checkpoint: Path) -> dict[str, torch.Tensor]:
     """Which ranks of each layer are there."""
     tensors = load_file(checkpoint / "adapter_model.safetensors")
     return {name: one != 0 for name, one in tensors.items() if name.endswith("lora_E")}
+
+
+def test_packed_rows_cost_fewer_steps_and_have_the_very_loss_that_they_have_alone(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, packing=True, dropout=0.0)
+    made, model, tokenizer = job(tmp_path, recipe=recipe)
+    alone = [(-_likelihoods(model, one), len(one.answer)) for one in made.train]
+    trainer = answers._trainer(made, model, tokenizer, lambda now: None)
+    batch = next(iter(trainer.get_train_dataloader()))
+    assert len(made.rows) < len(made.train) / 2 and batch["input_ids"].shape[0] == 1
+    everything = trainer.data_collator([made.rows[number] for number in range(len(made.rows))])
+    with torch.no_grad():
+        packed = float(trainer.compute_loss(trainer.model.eval(), everything))
+    assert packed == pytest.approx(sum(loss for loss, _ in alone) / sum(count for _, count in alone), rel=1e-4)
+
+    outcome = learn(tmp_path / "learn", recipe=replace(recipe, epochs=12))
+    assert outcome.after < 0.7 * outcome.before
+
+
+def test_bad_input_packing_with_a_model_whose_rows_would_see_each_other_is_refused(tmp_path: Path) -> None:
+    made, model, tokenizer = job(tmp_path, recipe=replace(RECIPE, packing=True))
+    forward = model.forward
+
+    def blind(*args: Any, position_ids: Any = None, **more: Any) -> Any:
+        return forward(*args, **more)
+
+    model.forward = blind
+    with pytest.raises(TrainingError, match=r"a row would see the one before it\. Set packing = false"):
+        answers.fit(made, model, tokenizer, PLENTY, lambda now: None)
+
+
+def _likelihoods(model: Any, row: Encoded) -> float:
+    """The log-likelihood of an answer, in nats."""
+    with torch.no_grad():
+        logits = model(torch.tensor([row.input_ids])).logits[0, len(row.prompt) - 1 : -1]
+    return float(logits.log_softmax(-1)[range(len(row.answer)), row.answer].sum())
