@@ -63,7 +63,7 @@ async def material_of(graph: Frontdesk, knowledge: str | None, recipe: Recipe, c
     held_out = split.held_out(examples, recipe.held_out)
     builder = Builder(find, kept, graph.settings.training.platforms, graph.settings.policy.candidate, held_out)
     dataset = await builder.build(examples, lambda: count("retrieve", 1, len(examples)))
-    found = parts.parts(dataset, held_out)
+    found = parts.parts(parts.settled(dataset), held_out)
     parts.refuse_useless(found)
     manifest = await retriever.manifest()
     versions = {"knowledge": served, "index": manifest.version, "embedder": manifest.embedder, "prompt": prompting.VERSION}

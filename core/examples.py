@@ -20,6 +20,7 @@ class Example:
     rejected: str = ""  # what the bot had answered instead
     cause: str = ""  # what was wrong with that
     withheld: str = ""  # a passage that is kept out of the prompt: without it the passages do not answer
+    conversation_id: str = ""  # where it was asked, if that is known and still kept
 
     @property
     def group(self) -> str:

@@ -20,7 +20,7 @@ class SqlReviewedExamples:
 
     async def examples(self) -> tuple[Example, ...]:
         """See `ExampleSource.examples`."""
-        columns = (reviews.c.turn_id, reviews.c.platform, turns.c.question, turns.c.text, turns.c.citations)
+        columns = (reviews.c.turn_id, reviews.c.platform, *(turns.c[name] for name in ("conversation_id", "question", "text", "citations")))
         good = (reviews.c.verdict == Verdict.GOOD.value, among(turns.c.decision, Decision.ANSWER, Decision.DIRECT))
         kept = (turns.c.question != "", turns.c.text != "")
         query = select(*columns).join(turns, turns.c.turn_id == reviews.c.turn_id).where(*good, *kept)
@@ -38,4 +38,5 @@ def _example(row: RowMapping) -> Example:
         origin=row["platform"],
         own_words=True,
         passage_id=row["citations"][0]["passage_id"],
+        conversation_id=row["conversation_id"],
     )

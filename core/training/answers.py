@@ -1,17 +1,17 @@
-"""Supervised fine-tuning of a LoRA adapter on answers, with trl and peft: AdamW, loss on the answer only, the best of several looks."""
+"""Supervised fine-tuning on answers, with trl and peft: AdamW, loss on the answer only, the best of several looks."""
 
 from __future__ import annotations
 
 import json
 import math
-import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import TrainingError
-from core.training import memory, workplace
+from core.training import memory, packs, result, workplace
 from core.training.encoding import Encoded
 from core.training.progress import Watch
 from core.training.recipe import Recipe
@@ -19,8 +19,6 @@ from core.training.recipe import Recipe
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_WEIGHTS = "adapter_model.safetensors"
-_CONFIG = "adapter_config.json"
 _FIRST = "first.json"  # the held-out loss of the base, taken once
 
 
@@ -28,12 +26,12 @@ _FIRST = "first.json"  # the held-out loss of the base, taken once
 class Job:
     """What is trained, on what, and where."""
 
-    base: str  # what the adapter says it belongs to
+    base: str  # what an adapter says it belongs to
     recipe: Recipe
     dataset_sha256: str
     train: list[Encoded]
     held_out: list[Encoded]
-    out: Path  # the folder of the adapter
+    out: Path  # the folder of the result
     device: str = "cpu"
 
     @property
@@ -41,10 +39,18 @@ class Job:
         """The folder of checkpoints and logs."""
         return self.out.with_name(self.out.name + ".work")
 
+    @cached_property
+    def rows(self) -> Any:
+        """What is learnt from, as trl reads it."""
+        from datasets import Dataset
+
+        rows = Dataset.from_list([_columns(one) for one in self.train])
+        return packs.packed(rows, self.recipe.max_length) if self.recipe.packing else rows
+
     @property
     def steps(self) -> int:
         """How many times weights are changed."""
-        return max(1, math.ceil(len(self.train) / (self.recipe.batch * self.recipe.accumulation) * self.recipe.epochs))
+        return max(1, math.ceil(len(self.rows) / (self.recipe.batch * self.recipe.accumulation) * self.recipe.epochs))
 
 
 class Outcome(NamedTuple):
@@ -56,13 +62,13 @@ class Outcome(NamedTuple):
 
 
 def fit(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, free_bytes: int, watch: Watch) -> Outcome:
-    """Train an adapter of `model` and write it to `job.out`; called again after a kill, go on from the last look. Blocks.
+    """Train a model, or an adapter of it, and write that to `job.out`; called again after a kill, go on from the last look. Blocks.
 
     Raises `TrainingError` when memory or disk will not do, when the loss is no number any more, or when the layers of the recipe are not
     there; what was learnt until then stays in `job.work`.
     """
     recipe = job.recipe
-    memory.require(model.config, recipe, [len(one.input_ids) for one in job.train], free_bytes)
+    memory.require(model.config, recipe, [len(row["input_ids"]) for row in job.rows], free_bytes)
     workplace.require_room(job.work, memory.checkpoint_bytes(model.config, recipe) * 3)
     workplace.claim(job.work, {"base": job.base, "recipe": str(recipe), "dataset": job.dataset_sha256})
     try:
@@ -78,8 +84,10 @@ def _fitted(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     from transformers import set_seed
 
     set_seed(job.recipe.seed)
-    if job.recipe.precision == "bf16":
+    if job.recipe.precision == "bf16" and job.recipe.adapter != "full":
         model.to(torch.bfloat16)
+    if job.recipe.packing:
+        packs.refuse_mixing(model)
     trainer = _trainer(job, model, tokenizer, watch)
     before = _first_look(job, trainer)
     checkpoint = workplace.newest_checkpoint(job.work)
@@ -90,36 +98,53 @@ def _fitted(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
             f"Nothing was learnt: the held-out loss is {_told(after)} nats a token, it was {before:.3f}. "
             "Try another learning_rate, or more data."
         )
-    _write(job, trainer.model)
+    result.write(trainer, job.base, job.recipe, job.work, job.out)
     return Outcome(before, after, step or job.steps)
 
 
 def _trainer(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, watch: Watch) -> Any:
     from datasets import Dataset
-    from peft import LoraConfig
     from transformers import EarlyStoppingCallback, PrinterCallback
     from trl import SFTTrainer
 
     from core.training.callbacks import Careful, Told
 
-    recipe = job.recipe
-    lora = LoraConfig(
-        r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=list(recipe.targets), task_type="CAUSAL_LM"
-    )
     try:
         trainer = SFTTrainer(
             model=model,
             args=_arguments(job),
-            train_dataset=Dataset.from_list([_columns(one) for one in job.train]),
+            train_dataset=job.rows,
             eval_dataset=Dataset.from_list([_columns(one) for one in job.held_out]),
             processing_class=tokenizer,
-            peft_config=lora,
-            callbacks=[Careful(), EarlyStoppingCallback(recipe.patience), Told(watch, job.steps), *_curves(job.work)],
+            peft_config=_adapter(job),
+            callbacks=[*_methods(job), Careful(), EarlyStoppingCallback(job.recipe.patience), Told(watch, job.steps), *_curves(job.work)],
         )
         trainer.remove_callback(PrinterCallback)
     except ValueError as error:  # peft's, of layers that are not there
         raise TrainingError(f"The recipe does not fit {job.base}: {error}") from error
     return trainer
+
+
+def _adapter(job: Job) -> Any:
+    """Return what peft puts beside the layers, None where the layers themselves learn."""
+    from peft import LoraConfig
+
+    from core.training import adaptive
+
+    recipe = job.recipe
+    if recipe.adapter == "full":
+        return None
+    if recipe.adapter == "adalora":
+        return adaptive.settings(recipe, job.steps)
+    return LoraConfig(
+        r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=list(recipe.targets), task_type="CAUSAL_LM"
+    )
+
+
+def _methods(job: Job) -> list[Any]:
+    from core.training.adaptive import Allocating
+
+    return [Allocating()] if job.recipe.adapter == "adalora" else []
 
 
 def _curves(work: Path) -> list[Any]:
@@ -165,10 +190,12 @@ def _arguments(job: Job) -> Any:
         disable_tqdm=True,
         seed=recipe.seed,
         data_seed=recipe.seed,
-        # On a CPU the base is bf16 throughout: autocast would turn each activation to and fro (24 s a step where this takes 13).
-        bf16=recipe.precision == "bf16" and job.device == "cuda",
+        # On a CPU a frozen base is bf16 throughout: autocast would turn each activation to and fro (24 s a step where this takes 13). What
+        # is trained stays float32: at our learning rates most steps of AdamW are smaller than the last bit of bf16.
+        bf16=recipe.precision == "bf16" and (job.device == "cuda" or recipe.adapter == "full"),
         use_cpu=job.device == "cpu",
         train_sampling_strategy="group_by_length",
+        packing=recipe.packing,
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
@@ -185,26 +212,6 @@ def _first_look(job: Job, trainer: Any) -> float:
         part.replace(file)
     loss: float = json.loads(file.read_text(encoding="utf-8"))
     return loss
-
-
-def _write(job: Job, model: Any) -> None:
-    """Write the adapter in one go: weights in bf16, which halves them and changes no answer that we could measure."""
-    import torch
-    from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
-
-    staging = job.work / "adapter"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
-    config = model.peft_config["default"]
-    config.base_model_name_or_path, config.inference_mode, config.target_modules = job.base, True, sorted(job.recipe.targets)
-    config.save_pretrained(str(staging))
-    learnt = get_peft_model_state_dict(model, save_embedding_layers=False)
-    tensors = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in learnt.items()}
-    save_file(tensors, staging / _WEIGHTS, {"format": "pt"})
-    job.out.mkdir(parents=True, exist_ok=True)
-    for name in (_CONFIG, _WEIGHTS):
-        (staging / name).replace(job.out / name)
 
 
 def _told(loss: float | None) -> str:

@@ -6,6 +6,8 @@ from core.corrections import Correction, CorrectionStore
 from core.examples import Example
 from core.review import TurnBook
 
+SOURCE = "correction"
+
 
 class CorrectedExamples:
     """`ExampleSource` of what staff corrected and somebody else approved."""
@@ -25,10 +27,11 @@ class CorrectedExamples:
             example_id=correction.correction_id,
             question=draft.question,
             answer=draft.answer if draft.cause.wants_answer else "",
-            source="correction",
+            source=SOURCE,
             origin=draft.platform or draft.origin,
             own_words=draft.own_words,
             passage_id=correction.passage_id,
             rejected=turn.reply.text if turn else "",
             cause=draft.cause,
+            conversation_id=turn.conversation_id if turn else "",
         )

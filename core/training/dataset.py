@@ -148,7 +148,8 @@ def _number(gold: Passage, passages: tuple[Passage, ...]) -> int:
 
 
 def _meta(example: Example, was_found: bool, rejected: str) -> Row:
-    return {
+    asked = {"conversation": example.conversation_id} if example.conversation_id else {}  # the FAQ was never asked anything
+    return asked | {
         "id": example.example_id,
         "source": example.source,
         "origin": example.origin,

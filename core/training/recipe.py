@@ -18,6 +18,7 @@ class Recipe:
     """How a model learns; the defaults fit a small model on two CPU cores."""
 
     method: str = "sft"
+    adapter: str = "lora"  # adalora: ranks are given to the layers that need them; full: every weight of the model is trained
     rank: int = 8
     alpha: int = 16
     dropout: float = 0.05
@@ -27,6 +28,7 @@ class Recipe:
     epochs: float = 2.0
     batch: int = 2
     accumulation: int = 4
+    packing: bool = False  # short rows are put behind one another up to max_length, each seeing only itself
     max_length: int = 1024  # tokens of prompt and answer; longer examples are left out
     held_out: float = 0.15  # share of the FAQ rows that are kept for judging
     unanswerable: float = 0.1  # share of the FAQ's wordings that are asked without their row, and answered with "I don't know."
@@ -43,10 +45,19 @@ class Recipe:
                 raise TrainingError(f"The recipe's {name} is {value}; it must be between {least:g} and {most:g}.")
         if self.method not in _METHODS:
             raise TrainingError(f"The recipe's method is {self.method!r}; there is {', '.join(_METHODS)}.")
+        if self.adapter not in _ADAPTERS:
+            raise TrainingError(f"The recipe's adapter is {self.adapter!r}; there is {', '.join(_ADAPTERS)}.")
+        if self.first_rank > _MAX_RANK:
+            raise TrainingError(f"The recipe's rank is {self.rank}; adalora begins with half as many again, and {_MAX_RANK} is the most.")
         if self.precision not in _PRECISIONS:
             raise TrainingError(f"The recipe's precision is {self.precision!r}; there is {', '.join(_PRECISIONS)}.")
         if not self.targets:
             raise TrainingError("The recipe names no targets: the layers that are trained, such as q_proj.")
+
+    @property
+    def first_rank(self) -> int:
+        """With which rank each layer begins; AdaLoRA takes a third of all ranks away."""
+        return max(self.rank + 1, self.rank * 3 // 2) if self.adapter == "adalora" else self.rank
 
     def __str__(self) -> str:
         """Everything that rebuilds it, in one line."""
@@ -54,6 +65,7 @@ class Recipe:
 
 
 _METHODS = ("sft",)
+_ADAPTERS = ("lora", "adalora", "full")
 _PRECISIONS = ("bf16", "float32")
 _RANGES: dict[str, tuple[float, float]] = {
     "rank": (1, _MAX_RANK), "alpha": (1, 1024), "dropout": (0, 0.9), "learning_rate": (1e-8, 0.1), "weight_decay": (0, 1),
