@@ -14,6 +14,7 @@ from core.staff.library import Library
 from core.staff.releases import Releases
 from core.staff.unanswered import Unanswered, by_words
 from core.storage.correction_store import SqlCorrectionStore
+from core.storage.judged_examples import SqlJudgedExamples
 from core.storage.members import SqlMembers
 from core.storage.reviewed_examples import SqlReviewedExamples
 from core.storage.turn_book import SqlTurnBook
@@ -68,8 +69,17 @@ def library_of(graph: Frontdesk, reader: Reader | None = None) -> Library:
 
 def example_sources(graph: Frontdesk) -> tuple[ExampleSource, ...]:
     """Return where examples to learn from come from."""
-    database = graph.database
-    return CorrectedExamples(SqlCorrectionStore(database), SqlTurnBook(database)), SqlReviewedExamples(database)
+    return corrected_examples(graph), SqlReviewedExamples(graph.database)
+
+
+def corrected_examples(graph: Frontdesk) -> ExampleSource:
+    """Return where examples with the answer that was wrong come from."""
+    return CorrectedExamples(SqlCorrectionStore(graph.database), SqlTurnBook(graph.database))
+
+
+def judged_examples(graph: Frontdesk) -> ExampleSource:
+    """Return where answers that customers liked or disliked come from."""
+    return SqlJudgedExamples(graph.database, graph.settings.policy.candidate)
 
 
 async def dataset_of(graph: Frontdesk, progress: Callable[[int], None]) -> tuple[Dataset, dict[str, str]]:
@@ -84,7 +94,8 @@ async def dataset_of(graph: Frontdesk, progress: Callable[[int], None]) -> tuple
         entry = await store.entry(knowledge, passage_id)
         return entry.passage if entry else None
 
-    examples = [example for source in example_sources(graph) for example in await source.examples()]
+    sources = (*example_sources(graph), judged_examples(graph))
+    examples = [example for source in sources for example in await source.examples()]
     builder = Builder(find, kept, graph.settings.training.platforms, graph.settings.policy.candidate)
     dataset = await builder.build(examples, lambda: progress(len(examples)))
     manifest = await retriever.manifest()

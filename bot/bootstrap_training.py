@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -21,11 +21,12 @@ from core.registry import ARTIFACT, EXTRACTIVE, REMOTE
 from core.serving import bases, chat, headroom, training_run, weights
 from core.serving.bases import best_device
 from core.training import parts, split, workplace
-from core.training.answers import Job, Outcome, fit
+from core.training.answers import fit
 from core.training.card import card, markdown
 from core.training.dataset import Builder, Dataset
 from core.training.encoding import Codec, encoded
 from core.training.faq import FaqExamples
+from core.training.fitting import Job, Outcome
 from core.training.parts import Parts
 from core.training.progress import Watch
 from core.training.recipe import Recipe
@@ -50,6 +51,19 @@ class Material:
 async def material_of(graph: Frontdesk, knowledge: str | None, recipe: Recipe, count: Count) -> Material:
     """Return the examples of a knowledge base: its FAQ, and for the served one what staff have corrected. Raises `TrainingError`."""
     served = await graph.served_knowledge(knowledge)
+    return await material_from(graph, served, await _examples(graph, served, recipe), recipe, count)
+
+
+async def material_from(
+    graph: Frontdesk,
+    served: str,
+    examples: Sequence[Example],
+    recipe: Recipe,
+    count: Count,
+    chosen: Callable[[Dataset], Dataset] = parts.settled,
+    refuse: Callable[[Parts], None] = parts.refuse_useless,
+) -> Material:
+    """Return what is learnt from `examples` on a knowledge base: those rows that are `chosen`, unless they are refused."""
     retriever, store = graph.retriever(served), graph.knowledge_store
 
     async def find(question: str) -> tuple[Hit, ...]:
@@ -59,12 +73,11 @@ async def material_of(graph: Frontdesk, knowledge: str | None, recipe: Recipe, c
         entry = await store.entry(served, passage_id)
         return entry.passage if entry else None
 
-    examples = await _examples(graph, served, recipe)
     held_out = split.held_out(examples, recipe.held_out)
     builder = Builder(find, kept, graph.settings.training.platforms, graph.settings.policy.candidate, held_out)
-    dataset = await builder.build(examples, lambda: count("retrieve", 1, len(examples)))
-    found = parts.parts(parts.settled(dataset), held_out)
-    parts.refuse_useless(found)
+    dataset = chosen(await builder.build(examples, lambda: count("retrieve", 1, len(examples))))
+    found = parts.parts(dataset, held_out)
+    refuse(found)
     manifest = await retriever.manifest()
     versions = {"knowledge": served, "index": manifest.version, "embedder": manifest.embedder, "prompt": prompting.VERSION}
     whole = Dataset([*found.train, *found.held_out], found.left_out)
@@ -74,9 +87,14 @@ async def material_of(graph: Frontdesk, knowledge: str | None, recipe: Recipe, c
 
 async def _examples(graph: Frontdesk, served: str, recipe: Recipe) -> list[Example]:
     examples = list(await FaqExamples(lambda: graph.knowledge_store.passages(served), recipe.unanswerable).examples())
-    if served in (SAMPLE, graph.settings.knowledge):  # staff correct what is served
+    if is_corrected(graph, served):
         examples += [example for source in example_sources(graph) for example in await source.examples()]
     return examples
+
+
+def is_corrected(graph: Frontdesk, served: str) -> bool:
+    """Tell whether what staff corrected and customers judged is about this knowledge base: it is the served one."""
+    return served in (SAMPLE, graph.settings.knowledge)
 
 
 async def base_of(graph: Frontdesk, named: str) -> tuple[str, weights.Weights]:
@@ -122,12 +140,17 @@ def train_answers(
 
 def _describe(folder: Path, base: str, recipe: Recipe, material: Material, outcome: Outcome) -> None:
     scores = {"held_out_loss": outcome.after, "held_out_loss_of_base": outcome.before, "held_out_rows": len(material.parts.held_out)}
+    describe(folder, base, str(recipe), material, scores)
+
+
+def describe(folder: Path, base: str, recipe: str, material: Material, scores: dict[str, float]) -> None:
+    """Write what a run was and what it learnt from beside its adapter."""
     run = {
         "base": base,
         "recipe": f"{recipe} code={version('frontdesk')} prompt={prompting.VERSION}",
         "dataset_sha256": material.sha256,
         "scores": scores,
     }
-    figures = material.figures | {"versions": material.figures["versions"] | {"base": base, "recipe": str(recipe)}}
+    figures = material.figures | {"versions": material.figures["versions"] | {"base": base, "recipe": recipe}}
     (folder / training_run.FILE).write_text(json.dumps(run, indent=1), encoding="utf-8")
     (folder / _CARD).write_text(markdown(figures, folder.name), encoding="utf-8")

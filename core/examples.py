@@ -13,7 +13,7 @@ class Example:
     example_id: str
     question: str
     answer: str  # empty: the right thing is to say that the passages do not answer
-    source: str  # how it came about: correction, review
+    source: str  # how it came about: correction, review, feedback
     origin: str  # the platform on which it was asked, or `console`
     own_words: bool  # the question is a customer's, not of staff
     passage_id: str = ""  # the passage that holds the answer
@@ -21,6 +21,11 @@ class Example:
     cause: str = ""  # what was wrong with that
     withheld: str = ""  # a passage that is kept out of the prompt: without it the passages do not answer
     conversation_id: str = ""  # where it was asked, if that is known and still kept
+    cites: tuple[str, ...] = ()  # what [1], [2] in the answer stand for; none where it has no such marks
+    shown: tuple[str, ...] = ()  # the passages it was written from, where that is known
+    liked: bool | None = None  # what customers thought of it, where only they judged it
+    rejected_cites: tuple[str, ...] = ()  # the same of what was rejected
+    rejected_by_model: bool = False  # a model wrote that; else it was quoted, or is nobody's
 
     @property
     def group(self) -> str:

@@ -7,6 +7,8 @@ import secrets
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+ERASED = "erased-"  # what the tombstone of an erased person begins with
+
 
 class ErasureReport(NamedTuple):
     """How much was erased. `cancelled`: of the messages, those that had no answer yet; `dropped`: replies not delivered any more."""
@@ -46,4 +48,4 @@ def user_document(platform: str, workspace_id: str, actor_id: str) -> dict[str, 
 def tombstone(platform: str, workspace_id: str, actor_id: str) -> str:
     """Return what stands for an erased person: a salted hash, another one each time, that nobody can trace back by trying ids."""
     named = f"{secrets.token_hex(16)}:{platform}:{workspace_id}:{actor_id}"
-    return "erased-" + hashlib.sha256(named.encode(errors="surrogatepass")).hexdigest()[:32]
+    return ERASED + hashlib.sha256(named.encode(errors="surrogatepass")).hexdigest()[:32]

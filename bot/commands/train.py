@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_models import chosen_base
 from bot.bootstrap_training import Material, base_of, material_of, train_answers
+from bot.commands import train_preferences
 from bot.terminal import err, out, print_json, progress, with_frontdesk
 from core.errors import FrontdeskError
 from core.training import progress as training
@@ -48,6 +49,7 @@ def answers(recipe_file: Path | None, knowledge: str | None, base: str | None, f
       frontdesk models import out/run-7
     """
     recipe = recipes.read(recipe_file) if recipe_file else Recipe()
+    recipe.refuse_other("sft")
     document = with_frontdesk(lambda graph: _answers(graph, recipe, knowledge, base, folder))
     if as_json:
         print_json(document)
@@ -65,14 +67,14 @@ async def _answers(graph: Frontdesk, recipe: Recipe, knowledge: str | None, name
         base = await base_of(graph, named if named is not None else await asyncio.to_thread(chosen_base, graph))
         with progress() as count:
             material = await material_of(graph, knowledge, recipe, count)
-        with _bars() as watch:
+        with bars() as watch:
             place, outcome = await asyncio.to_thread(train_answers, graph, base, recipe, material, folder, watch)
     except FrontdeskError as error:
         await graph.audit_log.record(actor, "train.answers", named or "", "refused", problem=str(error))
         raise
     document = _document(material, place, base[0], recipe) | outcome._asdict()
     await graph.audit_log.record(actor, "train.answers", str(place), "done", base=base[0], dataset=material.sha256)
-    return {name: value for name, value in document.items() if name != "step"} | {"steps": outcome.step}
+    return {name: value for name, value in document.items() if name not in ("step", "figures")} | {"steps": outcome.step}
 
 
 def _document(material: Material, folder: Path, base: str, recipe: Recipe) -> dict[str, Any]:
@@ -87,17 +89,18 @@ def _document(material: Material, folder: Path, base: str, recipe: Recipe) -> di
 
 
 @contextmanager
-def _bars() -> Iterator[training.Watch]:
+def bars() -> Iterator[training.Watch]:
     """Give what shows steps, loss and time left on a terminal, and one line for each look elsewhere."""
-    columns = (TextColumn("Training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
-        task = bars.add_task("train", total=None, loss="")
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}")]
+    with Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal) as drawn:
+        task = drawn.add_task("Training", total=None, loss="")
         seen: list[float | None] = [None]
 
         def watch(now: training.Progress) -> None:
-            bars.update(task, completed=now.step, total=now.steps, loss=f"loss {_told(now.loss)}, held out {_told(now.held_out)}")
+            losses = f"loss {_told(now.loss)}, held out {_told(now.held_out)}"
+            drawn.update(task, description=now.what, completed=now.step, total=now.steps, loss=losses)
             if not err.is_terminal and (now.held_out != seen[0] or now.step % _EVERY == 0):
-                err.print(f"Step {now.step} of {now.steps}: loss {_told(now.loss)}, held out {_told(now.held_out)}")
+                err.print(f"{now.what}: step {now.step} of {now.steps}: {losses}")
             seen[0] = now.held_out
 
         yield watch
@@ -105,3 +108,6 @@ def _bars() -> Iterator[training.Watch]:
 
 def _told(loss: float | None) -> str:
     return "-" if loss is None or not math.isfinite(loss) else f"{loss:.3f}"
+
+
+command.add_command(train_preferences.command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import RowMapping, select
 
-from core.domain import Decision
+from core.domain import Decision, Reason
 from core.examples import Example
 from core.reviews import Verdict
 from core.storage.database import Database
@@ -20,7 +20,8 @@ class SqlReviewedExamples:
 
     async def examples(self) -> tuple[Example, ...]:
         """See `ExampleSource.examples`."""
-        columns = (reviews.c.turn_id, reviews.c.platform, *(turns.c[name] for name in ("conversation_id", "question", "text", "citations")))
+        told = ("conversation_id", "question", "text", "citations", "reason")
+        columns = (reviews.c.turn_id, reviews.c.platform, *(turns.c[name] for name in told))
         good = (reviews.c.verdict == Verdict.GOOD.value, among(turns.c.decision, Decision.ANSWER, Decision.DIRECT))
         kept = (turns.c.question != "", turns.c.text != "")
         query = select(*columns).join(turns, turns.c.turn_id == reviews.c.turn_id).where(*good, *kept)
@@ -30,6 +31,7 @@ class SqlReviewedExamples:
 
 
 def _example(row: RowMapping) -> Example:
+    cited = tuple(citation["passage_id"] for citation in row["citations"])
     return Example(
         example_id=row["turn_id"],
         question=row["question"],
@@ -37,6 +39,7 @@ def _example(row: RowMapping) -> Example:
         source="review",
         origin=row["platform"],
         own_words=True,
-        passage_id=row["citations"][0]["passage_id"],
+        passage_id=cited[0],
+        cites=cited if row["reason"] == Reason.COMPOSED.value else (),  # what is quoted has no marks
         conversation_id=row["conversation_id"],
     )

@@ -15,6 +15,7 @@ from core.redaction import redact
 from core.text import fold, words
 from core.training import faq
 from core.training.chance import draw
+from core.training.citing import bare, recited
 
 # Platforms whose terms want the operator to know that customers' own words train a model.
 GUARDED = frozenset({"slack", "discord"})
@@ -61,9 +62,9 @@ class Builder:
 
     async def build(self, examples: Iterable[Example], progress: Callable[[], None] = lambda: None) -> Dataset:
         """Return the rows of all examples that may be used; `progress` is called after each."""
-        dataset, seen = Dataset(), set[tuple[str, str]]()
+        dataset, seen = Dataset(), set[tuple[str, str, bool | None]]()
         async for example, why_not, row in self._rows(list(examples)):
-            same = (fold(example.question).lower(), fold(example.answer).lower())
+            same = (fold(example.question).lower(), fold(example.answer).lower(), example.liked)
             reason = why_not or (TWICE if same in seen else "")
             seen.add(same)
             if reason:
@@ -88,17 +89,24 @@ class Builder:
         if example.answer and gold is None:
             return NO_LONGER_KEPT, {}
         question = redact(fold(example.question))
-        passages, was_found = self._passages(example, gold, await self._find(question))
+        passages, was_found = await self._prompted(example, gold, question)
         if not passages:
             return NOTHING_LEFT, {}
         prompt = prompting.build(question, passages)
-        if example.answer and not _backed(example.answer, prompt.passages):
+        if not _still_holds(example, prompt.passages):
             return OUTDATED, {}
         public = "\n".join(f"{passage.title} {passage.text} {passage.url or ''}" for passage in prompt.passages)
-        said = redact(example.answer, public)
-        answer = prompting.cited(said, _number(gold, passages)) if gold and said else prompting.ABSTENTION
+        answer = _answer(example, redact(example.answer, public), gold, prompt.passages)
         messages = [*prompting.messages(prompt), {"role": "assistant", "content": answer}]
-        return "", {"messages": messages, "meta": _meta(example, was_found, redact(example.rejected, public))}
+        rejected = recited(redact(example.rejected, public), example.rejected_cites, prompt.passages)
+        return "", {"messages": messages, "meta": _meta(example, was_found, rejected)}
+
+    async def _prompted(self, example: Example, gold: Passage | None, question: str) -> tuple[tuple[Passage, ...], bool]:
+        """Return the passages of the prompt, and whether retrieval found the right one: those it was written from, where they are kept."""
+        others = self._held_out if example.group not in self._held_out else set()
+        shown = [name for name in example.shown if name in example.cites or name not in others]
+        passages = [passage for name in shown if (passage := await self._kept(name)) is not None]
+        return (tuple(passages), True) if passages else self._passages(example, gold, await self._find(question))
 
     def _passages(self, example: Example, gold: Passage | None, hits: tuple[Hit, ...]) -> tuple[tuple[Passage, ...], bool]:
         """Return the passages of the prompt, and whether retrieval found the right one.
@@ -143,12 +151,27 @@ def _backed(answer: str, passages: tuple[Passage, ...]) -> bool:
     return all(word in held for word in numbers) and sum(word in held for word in said) >= _MOST * len(said)
 
 
+def _still_holds(example: Example, passages: tuple[Passage, ...]) -> bool:
+    """Tell whether an answer may be learnt from: its sources are there and say it. One that was disliked may have said anything."""
+    has_sources = {passage.passage_id for passage in passages}.issuperset(example.cites)
+    said = bare(example.answer) if example.cites else example.answer
+    return has_sources and (not said or example.liked is False or _backed(said, passages))
+
+
+def _answer(example: Example, said: str, gold: Passage | None, passages: tuple[Passage, ...]) -> str:
+    if example.cites:
+        return recited(said, example.cites, passages)
+    return prompting.cited(said, _number(gold, passages)) if gold and said else prompting.ABSTENTION
+
+
 def _number(gold: Passage, passages: tuple[Passage, ...]) -> int:
     return [passage.passage_id for passage in passages].index(gold.passage_id) + 1
 
 
 def _meta(example: Example, was_found: bool, rejected: str) -> Row:
     asked = {"conversation": example.conversation_id} if example.conversation_id else {}  # the FAQ was never asked anything
+    liked = {} if example.liked is None else {"liked": example.liked}
+    by_model = {"rejected_by_model": example.rejected_by_model} if rejected else {}
     return asked | {
         "id": example.example_id,
         "source": example.source,
@@ -160,4 +183,6 @@ def _meta(example: Example, was_found: bool, rejected: str) -> Row:
         "passage_was_found": was_found,
         "prompt": prompting.VERSION,
         "rejected": rejected or None,
+        **by_model,
+        **liked,
     }

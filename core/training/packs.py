@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import TrainingError
+from core.training.encoding import Encoded
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedModel
 
 _FEW = 8  # tokens of a trial
 _SAME = 1e-3  # of the largest logit; what is masked counts nothing at all, in any precision
 
 
-def packed(rows: Dataset, max_length: int) -> Dataset:
-    """Return rows of at most `max_length` tokens, each of several of `rows` (best fit, longest first), and how long these are."""
+class Packed(NamedTuple):
+    """Several rows as one, and how long each of them is."""
+
+    input_ids: list[int]
+    labels: list[int]
+    seq_lengths: list[int]
+
+    @property
+    def length(self) -> int:
+        """How many tokens a step takes for it."""
+        return len(self.input_ids)
+
+
+def packed(rows: Sequence[Any], max_length: int) -> list[Packed]:
+    """Return rows of at most `max_length` tokens, each of several of `rows` (best fit, longest first)."""
+    from datasets import Dataset
     from trl import pack_dataset
 
-    return pack_dataset(rows, max_length, "bfd", {"keep_in_memory": True})
+    found = pack_dataset(Dataset.from_list([columns(one) for one in rows]), max_length, "bfd", {"keep_in_memory": True})
+    return [Packed(**row) for row in found]
+
+
+def columns(row: Any) -> dict[str, list[int]]:
+    """Return a row, packed or not, as trl reads it."""
+    if isinstance(row, Packed):
+        return row._asdict()
+    one: Encoded = row
+    return {"input_ids": one.input_ids, "labels": one.labels}
 
 
 def refuse_mixing(model: PreTrainedModel) -> None:

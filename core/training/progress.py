@@ -11,8 +11,9 @@ class Progress(NamedTuple):
 
     step: int
     steps: int
-    loss: float | None = None  # nats per answer token, of the step
+    loss: float | None = None  # of the step: nats per answer token, of preferences what their method makes small
     held_out: float | None = None  # the same of the last look
+    what: str = "Training"  # what these steps are
 
 
 Watch = Callable[[Progress], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Recipe:
     patience: int = 3  # looks without a better held-out loss until it stops
     precision: str = "bf16"  # of the frozen base; what is trained is float32
     seed: int = 7
+    beta: float = 0.1  # how closely preference training keeps to what the model was: the greater, the closer
+    iterations: int = 1  # how often self-play begins anew, each time against the model as it is by then
 
     def __post_init__(self) -> None:
         """Raise `TrainingError` for a value that no training can use."""
@@ -51,6 +53,8 @@ class Recipe:
             raise TrainingError(f"The recipe's rank is {self.rank}; adalora begins with half as many again, and {_MAX_RANK} is the most.")
         if self.precision not in _PRECISIONS:
             raise TrainingError(f"The recipe's precision is {self.precision!r}; there is {', '.join(_PRECISIONS)}.")
+        if self.method in PREFERENCES and (self.adapter != "lora" or self.packing):
+            raise TrainingError(f'Preferences ({self.method}) are learnt with adapter = "lora" and without packing.')
         if not self.targets:
             raise TrainingError("The recipe names no targets: the layers that are trained, such as q_proj.")
 
@@ -59,24 +63,44 @@ class Recipe:
         """With which rank each layer begins; AdaLoRA takes a third of all ranks away."""
         return max(self.rank + 1, self.rank * 3 // 2) if self.adapter == "adalora" else self.rank
 
+    def refuse_other(self, *methods: str) -> None:
+        """Raise `TrainingError` that names the right command unless the method is one of `methods`."""
+        if self.method not in methods:
+            right = "preferences" if self.method in PREFERENCES else "answers"
+            raise TrainingError(f"The recipe's method is {self.method!r}, not {' or '.join(methods)}. Run: frontdesk train {right}")
+
     def __str__(self) -> str:
         """Everything that rebuilds it, in one line."""
-        return " ".join(f"{field.name}={_written(getattr(self, field.name))}" for field in fields(self))
+        unused = {"beta", "iterations"} if self.method == "sft" else set() if self.method == "spin" else {"iterations"}
+        told = (field.name for field in fields(self) if field.name not in unused)
+        return " ".join(f"{name}={_written(getattr(self, name))}" for name in told)
 
 
-_METHODS = ("sft",)
+PREFERENCES = ("dpo", "kto", "spin")
+_METHODS = ("sft", *PREFERENCES)
 _ADAPTERS = ("lora", "adalora", "full")
+# Preferences are learnt from few rows on top of what the model knows already: a tenth of the rate, and every row once or twice.
+_PREFERRING: dict[str, Any] = {"learning_rate": 5e-5}
 _PRECISIONS = ("bf16", "float32")
 _RANGES: dict[str, tuple[float, float]] = {
     "rank": (1, _MAX_RANK), "alpha": (1, 1024), "dropout": (0, 0.9), "learning_rate": (1e-8, 0.1), "weight_decay": (0, 1),
     "epochs": (0.01, 100), "batch": (1, 1024), "accumulation": (1, 1024), "max_length": (64, 131_072), "held_out": (0.01, 0.5),
     "unanswerable": (0, 0.5),
     "looks": (1, 1000), "patience": (1, 1000), "seed": (0, 2**31 - 1),
+    "beta": (1e-4, 10), "iterations": (1, 10),
 }  # fmt: skip
 
 
-def read(path: Path) -> Recipe:
-    """Return the recipe in a TOML file; what it does not name is as by default. Raises `TrainingError` that names the line or the key."""
+def default(method: str) -> Recipe:
+    """Return the recipe of a method that names nothing else."""
+    return Recipe(method=method, **(_PREFERRING if method in PREFERENCES else {}))
+
+
+def read(path: Path, method: str = "sft") -> Recipe:
+    """Return the recipe in a TOML file, of `method` where it names none; what it does not name is as by default.
+
+    Raises `TrainingError` that names the line or the key.
+    """
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -89,7 +113,7 @@ def read(path: Path) -> Recipe:
                 f"{path}: a recipe has no {name!r}. {f'Did you mean {near[0]}?' if near else 'It has: ' + ', '.join(known)}"
             )
         _refuse_kind(path, name, value)
-    return Recipe(**{name: _taken(value) for name, value in told.items()})
+    return replace(default(told.get("method", method)), **{name: _taken(value) for name, value in told.items()})
 
 
 def _refuse_kind(path: Path, name: str, value: Any) -> None:

@@ -13,8 +13,7 @@ from core.training.recipe import Recipe
 if TYPE_CHECKING:
     import torch
 
-_WEIGHTS = "adapter_model.safetensors"
-_ADAPTER = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
 _MODEL = "config.json"
 _TAKEN = (".safetensors", ".json", ".txt", ".model", ".jinja")  # what serving takes of a model; the rest is the trainer's own
 
@@ -45,17 +44,17 @@ def _adapter(folder: Path, config: Any, base: str, recipe: Recipe) -> None:
     from peft import LoraConfig
     from safetensors.torch import load_file
 
-    tensors = load_file(folder / _WEIGHTS)
+    tensors = load_file(folder / WEIGHTS)
     if recipe.adapter == "adalora":
         from core.training.adaptive import folded
 
         tensors, rank = folded(tensors, recipe.alpha)
         config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=recipe.dropout, task_type="CAUSAL_LM")
     config.base_model_name_or_path, config.inference_mode, config.target_modules = base, True, sorted(recipe.targets)
-    for path in folder.iterdir():
-        path.unlink()
+    shutil.rmtree(folder)  # with the trainer's own files, and the adapter that was the reference
+    folder.mkdir()
     config.save_pretrained(str(folder))
-    _save(folder / _WEIGHTS, tensors)
+    _save(folder / WEIGHTS, tensors)
 
 
 def _whole(folder: Path, recipe: Recipe) -> None:

@@ -57,6 +57,17 @@ def test_rows_and_card_lie_beside_each_other(rows: list[dict[str, Any]], tmp_pat
     assert (tmp_path / "a.jsonl").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_customers_judged_lies_in_a_file_of_its_own_and_goes_with_the_last_of_it(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    rows.append({**ROW, "meta": ROW["meta"] | {"source": "feedback", "liked": False}})  # type: ignore[operator]
+    assert "1 that customers judged" in " ".join(run(str(tmp_path / "a.jsonl")).stdout.split())
+    (judged,) = [json.loads(line) for line in (tmp_path / "a.judged.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert (judged["prompt"], judged["completion"], judged["label"]) == (ROW["messages"][:-1], ROW["messages"][-1:], False)  # type: ignore[index]
+    assert len((tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    rows.pop()
+    run(str(tmp_path / "a.jsonl"))
+    assert not (tmp_path / "a.judged.jsonl").exists()
+
+
 def test_json_is_one_document_of_the_figures(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     figures = json.loads(run(str(tmp_path / "a.jsonl"), "--json").stdout)
     assert (figures["rows"], figures["left_out"], len(figures["versions"]["sha256"])) == (1, {NOT_ALLOWED: 2}, 64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.domain import Citation, Decision
+from core.domain import Citation, Decision, Reason
 from core.members import EVERYWHERE
 from core.reviews import Verdict
 from core.storage.database import Database
@@ -33,5 +33,15 @@ async def test_only_good_answers_from_the_knowledge_are_examples_and_leave_with_
         "of ann", "By card.", "pay", "review", "test", True,
     )  # fmt: skip
     assert ann.conversation_id and ann.conversation_id == bob.conversation_id
+    assert ann.cites == ()  # a curated answer has no marks
     await counter.privacy.erase("test", "w", "ann")
     assert await source.examples() == (bob,)
+
+
+async def test_marks_in_what_a_model_wrote_are_known(database: Database) -> None:
+    counter, queue = SqlCounter(database), SqlReviewQueue(database)
+    turn_id = await counter.ask("how?", reply=replace(CITED, text="By card. [1]", decision=Decision.ANSWER, reason=Reason.COMPOSED))
+    await queue.open(EVERYWHERE, turn_id, "eve")
+    assert await queue.decide(EVERYWHERE, turn_id, "eve", Verdict.GOOD)
+    (one,) = await SqlReviewedExamples(database).examples()
+    assert (one.answer, one.cites) == ("By card. [1]", ("pay",))

@@ -83,7 +83,7 @@ def test_what_has_learnt_nothing_is_not_kept(tmp_path: Path) -> None:
 def test_bad_input_kill_9_in_the_middle_the_same_command_goes_on_and_ends_alike(tmp_path: Path) -> None:
     whole = learn(tmp_path / "whole")
     shutil.copytree(tmp_path / "whole" / "base", tmp_path / "broken" / "base")
-    command = [sys.executable, "-m", "tests.core.training.lessons", str(tmp_path / "broken"), "13"]
+    command = [sys.executable, "-m", "tests.core.training.lessons", str(tmp_path / "broken"), "13", "sft"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == -9, done.stderr
     assert not (tmp_path / "broken" / "out").exists()

@@ -55,6 +55,7 @@ async def test_a_row_is_what_trainers_read_and_says_where_it_comes_from() -> Non
     assert row["meta"] == {
         "id": "c1", "source": "correction", "origin": "slack", "cause": "wrong_text", "own_words": False, "passage_id": "parcel",
         "group": "parcel", "passage_was_found": True, "prompt": prompting.VERSION, "rejected": "5 days.",
+        "rejected_by_model": False,
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from core.domain import Generation, Limits, Passage
 from core.errors import TrainingError
 from core.serving.artifacts import Artifacts
 from core.serving.local import LocalGenerator
-from core.training import adaptive, answers, memory
+from core.training import adaptive, answers, memory, packs
 from core.training.encoding import Encoded
 from core.training.progress import Progress
 from core.training.recipe import Recipe
@@ -122,10 +122,11 @@ def test_packed_rows_cost_fewer_steps_and_have_the_very_loss_that_they_have_alon
     recipe = replace(RECIPE, packing=True, dropout=0.0)
     made, model, tokenizer = job(tmp_path, recipe=recipe)
     alone = [(-_likelihoods(model, one), len(one.answer)) for one in made.train]
-    trainer = answers._trainer(made, model, tokenizer, lambda now: None)
+    rows = packs.packed(made.train, recipe.max_length)
+    trainer = answers._trainer(replace(made, train=rows), model, tokenizer, [])
     batch = next(iter(trainer.get_train_dataloader()))
-    assert len(made.rows) < len(made.train) / 2 and batch["input_ids"].shape[0] == 1
-    everything = trainer.data_collator([made.rows[number] for number in range(len(made.rows))])
+    assert len(rows) < len(made.train) / 2 and batch["input_ids"].shape[0] == 1
+    everything = trainer.data_collator([packs.columns(one) for one in rows])
     with torch.no_grad():
         packed = float(trainer.compute_loss(trainer.model.eval(), everything))
     assert packed == pytest.approx(sum(loss for loss, _ in alone) / sum(count for _, count in alone), rel=1e-4)

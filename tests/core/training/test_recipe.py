@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import TrainingError
-from core.training.recipe import Recipe, read
+from core.training.recipe import Recipe, default, read
 
 
 def written(folder: Path, text: str) -> Path:
@@ -32,6 +32,15 @@ def test_its_line_says_everything() -> None:
     assert len(str(Recipe())) < 400  # the registry keeps 500 characters, the versions of code and prompt among them
 
 
+def test_a_method_of_preferences_has_defaults_of_its_own(tmp_path: Path) -> None:
+    dpo = read(written(tmp_path, "rank = 4"), "dpo")
+    assert (dpo.method, dpo.rank) == ("dpo", 4) and dpo.learning_rate == default("dpo").learning_rate < Recipe().learning_rate
+    assert read(written(tmp_path, 'method = "kto"\nlearning_rate = 1e-3')).learning_rate == 1e-3
+    assert "beta=0.1" in str(dpo) and "iterations" not in str(dpo) and "beta" not in str(Recipe())
+    with pytest.raises(TrainingError, match=r"'dpo', not sft\. Run: frontdesk train preferences"):
+        dpo.refuse_other("sft")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -41,7 +50,9 @@ def test_its_line_says_everything() -> None:
         ("rank = true", "rank is True"),
         ("learning_rate = nan", "learning_rate is nan"),
         ("learning_rate = 5", "between 1e-08 and 0.1"),
-        ('method = "magic"', "'magic'; there is sft"),
+        ('method = "magic"', "'magic'; there is sft, dpo, kto, spin"),
+        ("beta = 0", "beta is 0"),
+        ("iterations = 0", "iterations is 0; it must be between 1 and 10"),
         ('precision = "int1"', "there is bf16, float32"),
         ("targets = []", "names no targets"),
         ("targets = [1]", r"targets is \[1\]"),
