@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_models import chosen_base
 from bot.bootstrap_training import Material, base_of, material_of, train_answers
+from bot.commands import train_retriever
 from bot.terminal import err, out, print_json, progress, with_frontdesk
 from core.errors import FrontdeskError
 from core.training import progress as training
@@ -28,6 +29,9 @@ _EVERY = 10  # steps that leave a line where there is no terminal
 @click.group()
 def command() -> None:
     """Train a model on the FAQ and on approved corrections."""
+
+
+command.add_command(train_retriever.command)
 
 
 @command.command()
@@ -65,7 +69,7 @@ async def _answers(graph: Frontdesk, recipe: Recipe, knowledge: str | None, name
         base = await base_of(graph, named if named is not None else await asyncio.to_thread(chosen_base, graph))
         with progress() as count:
             material = await material_of(graph, knowledge, recipe, count)
-        with _bars() as watch:
+        with bars() as watch:
             place, outcome = await asyncio.to_thread(train_answers, graph, base, recipe, material, folder, watch)
     except FrontdeskError as error:
         await graph.audit_log.record(actor, "train.answers", named or "", "refused", problem=str(error))
@@ -87,15 +91,15 @@ def _document(material: Material, folder: Path, base: str, recipe: Recipe) -> di
 
 
 @contextmanager
-def _bars() -> Iterator[training.Watch]:
+def bars() -> Iterator[training.Watch]:
     """Give what shows steps, loss and time left on a terminal, and one line for each look elsewhere."""
     columns = (TextColumn("Training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
-        task = bars.add_task("train", total=None, loss="")
+    with Progress(*columns, console=err, disable=not err.is_terminal) as drawn:
+        task = drawn.add_task("train", total=None, loss="")
         seen: list[float | None] = [None]
 
         def watch(now: training.Progress) -> None:
-            bars.update(task, completed=now.step, total=now.steps, loss=f"loss {_told(now.loss)}, held out {_told(now.held_out)}")
+            drawn.update(task, completed=now.step, total=now.steps, loss=f"loss {_told(now.loss)}, held out {_told(now.held_out)}")
             if not err.is_terminal and (now.held_out != seen[0] or now.step % _EVERY == 0):
                 err.print(f"Step {now.step} of {now.steps}: loss {_told(now.loss)}, held out {_told(now.held_out)}")
             seen[0] = now.held_out

@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -100,7 +99,7 @@ def _trainer(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBas
     from transformers import EarlyStoppingCallback, PrinterCallback
     from trl import SFTTrainer
 
-    from core.training.callbacks import Careful, Told
+    from core.training.callbacks import Careful, Told, curves
 
     recipe = job.recipe
     lora = LoraConfig(
@@ -114,22 +113,12 @@ def _trainer(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBas
             eval_dataset=Dataset.from_list([_columns(one) for one in job.held_out]),
             processing_class=tokenizer,
             peft_config=lora,
-            callbacks=[Careful(), EarlyStoppingCallback(recipe.patience), Told(watch, job.steps), *_curves(job.work)],
+            callbacks=[Careful(), EarlyStoppingCallback(recipe.patience), Told(watch, job.steps), *curves(job.work)],
         )
         trainer.remove_callback(PrinterCallback)
     except ValueError as error:  # peft's, of layers that are not there
         raise TrainingError(f"The recipe does not fit {job.base}: {error}") from error
     return trainer
-
-
-def _curves(work: Path) -> list[Any]:
-    """Return what keeps the curves for TensorBoard, beside the checkpoints; left to itself it writes where the process runs."""
-    if find_spec("tensorboard") is None:
-        return []
-    from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations import TensorBoardCallback
-
-    return [TensorBoardCallback(SummaryWriter(str(work / "tensorboard")))]
 
 
 def _columns(one: Encoded) -> dict[str, list[int]]:

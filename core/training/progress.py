@@ -11,8 +11,8 @@ class Progress(NamedTuple):
 
     step: int
     steps: int
-    loss: float | None = None  # nats per answer token, of the step
-    held_out: float | None = None  # the same of the last look
+    loss: float | None = None  # of the step; for answers in nats per token
+    held_out: float | None = None  # of the last look: the same, for a retriever its recall@1
 
 
 Watch = Callable[[Progress], None]

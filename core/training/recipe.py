@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from core.errors import TrainingError
+
+Kind = TypeVar("Kind")
+Ranges = Mapping[str, tuple[float, float]]
 
 _MAX_RANK = 256  # as far as serving takes an adapter
 
@@ -37,10 +41,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raise `TrainingError` for a value that no training can use."""
-        for name, (least, most) in _RANGES.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise TrainingError(f"The recipe's {name} is {value}; it must be between {least:g} and {most:g}.")
+        refuse_outside(self, _RANGES)
         if self.method not in _METHODS:
             raise TrainingError(f"The recipe's method is {self.method!r}; there is {', '.join(_METHODS)}.")
         if self.precision not in _PRECISIONS:
@@ -50,7 +51,7 @@ class Recipe:
 
     def __str__(self) -> str:
         """Everything that rebuilds it, in one line."""
-        return " ".join(f"{field.name}={_written(getattr(self, field.name))}" for field in fields(self))
+        return line(self)
 
 
 _METHODS = ("sft",)
@@ -63,31 +64,48 @@ _RANGES: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 
 
+def refuse_outside(recipe: Any, ranges: Ranges) -> None:
+    """Raise `TrainingError` for a number that is not within its range."""
+    for name, (least, most) in ranges.items():
+        value = getattr(recipe, name)
+        if not least <= value <= most:
+            raise TrainingError(f"The recipe's {name} is {value}; it must be between {least:g} and {most:g}.")
+
+
+def line(recipe: Any) -> str:
+    """Return every value of a recipe by name."""
+    return " ".join(f"{field.name}={_written(getattr(recipe, field.name))}" for field in fields(recipe))
+
+
 def read(path: Path) -> Recipe:
     """Return the recipe in a TOML file; what it does not name is as by default. Raises `TrainingError` that names the line or the key."""
+    return read_as(Recipe, path)
+
+
+def read_as(kind: type[Kind], path: Path) -> Kind:
+    """Return a recipe of another kind; see `read`."""
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TrainingError(f"{path} is no recipe: {error}") from error
-    known = {field.name: field for field in fields(Recipe)}
+    known = get_type_hints(kind)
     for name, value in told.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise TrainingError(
                 f"{path}: a recipe has no {name!r}. {f'Did you mean {near[0]}?' if near else 'It has: ' + ', '.join(known)}"
             )
-        _refuse_kind(path, name, value)
-    return Recipe(**{name: _taken(value) for name, value in told.items()})
+        _refuse_kind(path, name, value, known[name], getattr(kind(), name))
+    return kind(**{name: _taken(value) for name, value in told.items()})
 
 
-def _refuse_kind(path: Path, name: str, value: Any) -> None:
-    default = getattr(Recipe(), name)
+def _refuse_kind(path: Path, name: str, value: Any, wanted: Any, default: Any) -> None:
     if isinstance(default, tuple):
-        fits = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        fits = isinstance(value, list) and all(type(one) is get_args(wanted)[0] for one in value)
     elif isinstance(default, float):
         fits = isinstance(value, int | float) and not isinstance(value, bool)
     else:
-        fits = type(value) is type(default)
+        fits = type(value) is wanted
     if not fits:
         raise TrainingError(f"{path}: {name} is {value!r}; it must be of the kind of {default!r}.")
 
@@ -97,4 +115,4 @@ def _taken(value: Any) -> Any:
 
 
 def _written(value: Any) -> str:
-    return ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
