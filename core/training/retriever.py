@@ -13,16 +13,12 @@ from typing import Any, NamedTuple
 
 from core.errors import TrainingError
 from core.training import seating, workplace
-from core.training.chance import draw
+from core.training.finding import FOUND_FIRST, JUDGED, Found, found, judge
 from core.training.progress import Watch
 from core.training.retriever_recipe import RetrieverRecipe
 from core.training.wordings import Pair, Topic, Wordings, answers_alike
 
 _FIRST = "first.json"  # how the base finds what is held out, taken once
-_JUDGED = "eval_cosine_mrr@10"
-_FOUND_FIRST = "eval_cosine_accuracy@1"
-_MOST_ASKED = 500  # held-out wordings at a look: a standard error of 0.01 at a recall of 0.95
-_MOST_FOUND = 4000  # texts among which they are looked for; more would take longer than the training between two looks
 _OF_A_TOPIC = 8  # texts whose mean tells where a topic lies
 _TRAINED_BYTES = 16  # of a number: itself, its gradient and AdamW's two, 4 bytes each
 _KEPT_BYTES = 160  # for each token, layer and number of its width: what the way back needs, in float32 (40 numbers)
@@ -49,17 +45,6 @@ class Job:
     def dataset_sha256(self) -> str:
         """The hash of what is learnt and judged by."""
         return self.wordings.sha256
-
-
-class Found(NamedTuple):
-    """How held-out wordings are found."""
-
-    recall_at_1: float
-    mrr_at_10: float
-
-    def figures(self) -> dict[str, float]:
-        """Return them by the names that `frontdesk evaluate retrieval` gives them."""
-        return {"recall@1": self.recall_at_1, "mrr@10": self.mrr_at_10}
 
 
 class Outcome(NamedTuple):
@@ -125,7 +110,7 @@ def _fitted(job: Job, model: Any, plan: _Plan, watch: Watch) -> Outcome:
             f"Nothing was gained: held-out wordings have an MRR@10 of {0 if best is None else best:.3f}, it was {before.mrr_at_10:.3f}. "
             "Try a smaller learning_rate, or give the FAQ rows more alternatives."
         )
-    after = next(_found(log) for log in reversed(trainer.state.log_history) if log.get(_JUDGED) == best)
+    after = next(found(log) for log in reversed(trainer.state.log_history) if log.get(JUDGED) == best)
     model.max_seq_length = reads
     _write(job, model)
     return Outcome(before, after, step or len(plan.batches))
@@ -155,10 +140,10 @@ def _neighbours(topics: Sequence[Topic], model: Any, count: int) -> list[list[in
     said = [[*topic.questions, topic.answer][:_OF_A_TOPIC] for topic in topics]
     vectors = model.encode([text for texts in said for text in texts], normalize_embeddings=True, show_progress_bar=False)
     starts = np.cumsum([0, *map(len, said)])[:-1]
-    found = semantic_search(*[np.add.reduceat(vectors, starts).astype(np.float32)] * 2, top_k=count + 1)
+    nearest = semantic_search(*[np.add.reduceat(vectors, starts).astype(np.float32)] * 2, top_k=count + 1)
     numbers = {topic.name: number for number, topic in enumerate(topics)}
     confused = [[numbers[name] for name in sorted(topic.confused) if name in numbers] for topic in topics]
-    near = [[int(hit["corpus_id"]) for hit in hits] for hits in found]
+    near = [[int(hit["corpus_id"]) for hit in hits] for hits in nearest]
     return [
         list(dict.fromkeys(one for one in [*first, *others] if one != number))
         for number, (first, others) in enumerate(zip(confused, near, strict=True))
@@ -173,14 +158,14 @@ def _trainer(job: Job, model: Any, plan: _Plan, watch: Watch) -> Any:
     from core.training.contrast import SeatedTrainer
 
     columns = {"anchor": [pair.anchor for pair in plan.pairs], "positive": [pair.positive for pair in plan.pairs]}
-    told = Told(watch, len(plan.batches), _FOUND_FIRST)
+    told = Told(watch, len(plan.batches), FOUND_FIRST)
     trainer = SeatedTrainer(
         plan.batches,
         model=model,
         args=_arguments(job, len(plan.batches)),
         train_dataset=Dataset.from_dict(columns),
         loss=_loss(job, model),
-        evaluator=_judge(job.wordings),
+        evaluator=judge(job.wordings),
         callbacks=[Careful(), EarlyStoppingCallback(job.recipe.patience), told, *curves(job.work)],
     )
     trainer.remove_callback(PrinterCallback)
@@ -196,25 +181,6 @@ def _loss(job: Job, model: Any) -> Any:
     directions = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")
     loss = PackedRankingLoss(model, scale=job.recipe.scale, directions=directions)
     return MatryoshkaLoss(model, loss, list(job.recipe.matryoshka)) if job.recipe.matryoshka else loss
-
-
-def _judge(wordings: Wordings) -> Any:
-    """Return what looks for held-out wordings among what is learnt from, as retrieval does among what it indexes."""
-    from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
-
-    alike = dict(zip((topic.name for topic in wordings.topics), answers_alike(wordings.topics), strict=True))
-    share = _MOST_FOUND / max(1, wordings.count)
-    corpus: dict[str, str] = {}
-    texts_of: dict[str, set[str]] = {name: set() for name in alike.values()}
-    for topic in wordings.topics:
-        kept = max(2, math.ceil(share * len(topic.questions)))
-        for number, text in enumerate([topic.answer, *topic.questions][: kept + 1]):
-            corpus[f"{topic.name} {number}"] = text
-            texts_of[alike[topic.name]].add(f"{topic.name} {number}")
-    asked = sorted(wordings.held_out, key=lambda one: draw(one.question, 1 << 30))[:_MOST_ASKED]
-    queries = {str(number): one.question for number, one in enumerate(asked)}
-    relevant = {str(number): texts_of[alike[one.topic]] for number, one in enumerate(asked)}
-    return InformationRetrievalEvaluator(queries, corpus, relevant, accuracy_at_k=[1], write_csv=False, batch_size=64)
 
 
 def _arguments(job: Job, steps: int) -> Any:
@@ -235,7 +201,7 @@ def _arguments(job: Job, steps: int) -> Any:
         save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model=_JUDGED,
+        metric_for_best_model=JUDGED,
         greater_is_better=True,
         logging_steps=1,
         logging_nan_inf_filter=False,
@@ -254,13 +220,9 @@ def _first_look(job: Job, trainer: Any) -> Found:
     file = job.work / _FIRST
     if not file.is_file():
         part = file.with_suffix(".part")
-        part.write_text(json.dumps(_found(trainer.evaluate())), encoding="utf-8")
+        part.write_text(json.dumps(found(trainer.evaluate())), encoding="utf-8")
         part.replace(file)
     return Found(*json.loads(file.read_text(encoding="utf-8")))
-
-
-def _found(log: dict[str, Any]) -> Found:
-    return Found(float(log[_FOUND_FIRST]), float(log[_JUDGED]))
 
 
 def _write(job: Job, model: Any) -> None:
