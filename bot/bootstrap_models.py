@@ -138,7 +138,8 @@ async def promote_embedder(graph: Frontdesk, version: ModelVersion, actor: str, 
 async def _note_embedder(graph: Frontdesk) -> None:
     """Begin the history of embedders with the configured one, so that a rollback leads back to it."""
     if await graph.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION) is None:
-        first = await asyncio.to_thread(lambda: graph.artifacts.take(graph.settings.embedder, kind=Kind.EMBEDDER, actor=SETTINGS))
+        is_folder = Path(graph.settings.embedder).expanduser().is_dir()
+        first = await asyncio.to_thread(_taken, graph, graph.settings.embedder, is_folder, Kind.EMBEDDER)
         await graph.model_registry.register(first)
         await graph.model_registry.assign(Kind.EMBEDDER, Alias.CHAMPION, first.model_id, Step.PROMOTE, SETTINGS, after=0)
 
@@ -244,11 +245,12 @@ async def _registered(graph: Frontdesk, location: str) -> str:
     return version.model_id
 
 
-def _taken(graph: Frontdesk, location: str, is_folder: bool) -> ModelVersion:
+def _taken(graph: Frontdesk, location: str, is_folder: bool, kind: Kind = Kind.GENERATOR) -> ModelVersion:
+    """Return a model of the settings as a version; a folder stays where it is, under the name that indexes and answers know it by."""
     if not is_folder:
-        return graph.artifacts.take(location, actor=SETTINGS)
+        return graph.artifacts.take(location, kind=kind, actor=SETTINGS)
     found = weights.resolve(location, graph.settings.model_dir, graph.report)
-    return ModelVersion(found.version, Kind.GENERATOR, location, files=inspect(found.folder), created_by=SETTINGS)
+    return ModelVersion(found.version, kind, location, files=inspect(found.folder), created_by=SETTINGS)
 
 
 def chosen_model(graph: Frontdesk) -> str:

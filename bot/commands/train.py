@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_models import chosen_base
 from bot.bootstrap_training import Material, base_of, material_of, train_answers
-from bot.commands import train_preferences
+from bot.commands import train_preferences, train_retriever
 from bot.terminal import err, out, print_json, progress, with_frontdesk
 from core.errors import FrontdeskError
 from core.training import progress as training
@@ -29,6 +29,9 @@ _EVERY = 10  # steps that leave a line where there is no terminal
 @click.group()
 def command() -> None:
     """Train a model on the FAQ and on approved corrections."""
+
+
+command.add_command(train_retriever.command)
 
 
 @command.command()

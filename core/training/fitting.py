@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -169,10 +168,10 @@ def arguments(job: Job) -> dict[str, Any]:
 def _fitted(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, watch: Watch, build: Build) -> Outcome:
     from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
-    from core.training.callbacks import Careful, Told
+    from core.training.callbacks import Careful, Told, curves
 
     set_seed(job.recipe.seed)
-    callbacks = [*_allocating(job), Careful(), EarlyStoppingCallback(job.recipe.patience), Told(watch, job.steps), *_curves(job.work)]
+    callbacks = [*_allocating(job), Careful(), EarlyStoppingCallback(job.recipe.patience), Told(watch, job.steps), *curves(job.work)]
     try:
         trainer = build(job, prepared(job, model), tokenizer, callbacks)
     except ValueError as error:  # peft's, of layers that are not there
@@ -194,16 +193,6 @@ def _allocating(job: Job) -> list[Any]:
     from core.training.adaptive import Allocating
 
     return [Allocating()] if job.recipe.adapter == "adalora" else []
-
-
-def _curves(work: Path) -> list[Any]:
-    """Return what keeps the curves for TensorBoard, beside the checkpoints; left to itself it writes where the process runs."""
-    if find_spec("tensorboard") is None:
-        return []
-    from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations import TensorBoardCallback
-
-    return [TensorBoardCallback(SummaryWriter(str(work / "tensorboard")))]
 
 
 def _first_look(job: Job, trainer: Any) -> float:
