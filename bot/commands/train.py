@@ -18,6 +18,7 @@ from bot.bootstrap_models import chosen_base
 from bot.bootstrap_training import Material, base_of, material_of, train_answers
 from bot.terminal import err, out, print_json, progress, with_frontdesk
 from core.errors import FrontdeskError
+from core.training import processes
 from core.training import progress as training
 from core.training import recipe as recipes
 from core.training.recipe import Recipe
@@ -40,7 +41,7 @@ def answers(recipe_file: Path | None, knowledge: str | None, base: str | None, f
     """Teach a model to answer from its passages, with their numbers, or to say that they do not answer.
 
     The result is a folder with a LoRA adapter, its run and its data card, for `frontdesk models import`. Where a run was cut off, the same
-    command goes on. Loss curves: tensorboard --logdir FOLDER.work
+    command goes on. Loss curves: tensorboard --logdir FOLDER.work. On several GPUs: accelerate launch -m bot train answers ...
 
     \b
     Example:
@@ -49,9 +50,13 @@ def answers(recipe_file: Path | None, knowledge: str | None, base: str | None, f
     """
     recipe = recipes.read(recipe_file) if recipe_file else Recipe()
     document = with_frontdesk(lambda graph: _answers(graph, recipe, knowledge, base, folder))
-    if as_json:
+    if as_json and processes.is_first():
         print_json(document)
-        return
+    elif processes.is_first():
+        _print(document)
+
+
+def _print(document: dict[str, Any]) -> None:
     out.print(
         f"Held-out loss {document['before']:.3f} → [bold]{document['after']:.3f}[/bold] nats a token after {document['steps']} steps, "
         f"{document['train']} examples.\nNext: frontdesk models import {document['folder']}",
@@ -68,10 +73,12 @@ async def _answers(graph: Frontdesk, recipe: Recipe, knowledge: str | None, name
         with _bars() as watch:
             place, outcome = await asyncio.to_thread(train_answers, graph, base, recipe, material, folder, watch)
     except FrontdeskError as error:
-        await graph.audit_log.record(actor, "train.answers", named or "", "refused", problem=str(error))
+        if processes.is_first():
+            await graph.audit_log.record(actor, "train.answers", named or "", "refused", problem=str(error))
         raise
     document = _document(material, place, base[0], recipe) | outcome._asdict()
-    await graph.audit_log.record(actor, "train.answers", str(place), "done", base=base[0], dataset=material.sha256)
+    if processes.is_first():
+        await graph.audit_log.record(actor, "train.answers", str(place), "done", base=base[0], dataset=material.sha256)
     return {name: value for name, value in document.items() if name != "step"} | {"steps": outcome.step}
 
 
@@ -90,13 +97,13 @@ def _document(material: Material, folder: Path, base: str, recipe: Recipe) -> di
 def _bars() -> Iterator[training.Watch]:
     """Give what shows steps, loss and time left on a terminal, and one line for each look elsewhere."""
     columns = (TextColumn("Training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
+    with Progress(*columns, console=err, disable=not (err.is_terminal and processes.is_first())) as bars:
         task = bars.add_task("train", total=None, loss="")
         seen: list[float | None] = [None]
 
         def watch(now: training.Progress) -> None:
             bars.update(task, completed=now.step, total=now.steps, loss=f"loss {_told(now.loss)}, held out {_told(now.held_out)}")
-            if not err.is_terminal and (now.held_out != seen[0] or now.step % _EVERY == 0):
+            if processes.is_first() and not err.is_terminal and (now.held_out != seen[0] or now.step % _EVERY == 0):
                 err.print(f"Step {now.step} of {now.steps}: loss {_told(now.loss)}, held out {_told(now.held_out)}")
             seen[0] = now.held_out
 

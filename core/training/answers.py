@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import TrainingError
-from core.training import memory, packs, result, workplace
+from core.training import memory, packs, processes, result, workplace
 from core.training.encoding import Encoded
 from core.training.progress import Watch
 from core.training.recipe import Recipe
@@ -33,6 +33,7 @@ class Job:
     held_out: list[Encoded]
     out: Path  # the folder of the result
     device: str = "cpu"
+    processes: int = 1  # that share the rows of each step
 
     @property
     def work(self) -> Path:
@@ -50,7 +51,8 @@ class Job:
     @property
     def steps(self) -> int:
         """How many times weights are changed."""
-        return max(1, math.ceil(len(self.rows) / (self.recipe.batch * self.recipe.accumulation) * self.recipe.epochs))
+        at_once = self.recipe.batch * self.recipe.accumulation * self.processes
+        return max(1, math.ceil(len(self.rows) / at_once * self.recipe.epochs))
 
 
 class Outcome(NamedTuple):
@@ -70,7 +72,8 @@ def fit(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fr
     recipe = job.recipe
     memory.require(model.config, recipe, [len(row["input_ids"]) for row in job.rows], free_bytes)
     workplace.require_room(job.work, memory.checkpoint_bytes(model.config, recipe) * 3)
-    workplace.claim(job.work, {"base": job.base, "recipe": str(recipe), "dataset": job.dataset_sha256})
+    if processes.is_first():
+        workplace.claim(job.work, {"base": job.base, "recipe": str(recipe), "dataset": job.dataset_sha256})
     try:
         return _fitted(job, model, tokenizer, watch)
     except OSError as error:
@@ -89,8 +92,10 @@ def _fitted(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     if job.recipe.packing:
         packs.refuse_mixing(model)
     trainer = _trainer(job, model, tokenizer, watch)
+    _refuse_other_rows(job)
     before = _first_look(job, trainer)
-    checkpoint = workplace.newest_checkpoint(job.work)
+    with trainer.accelerator.main_process_first():  # half checkpoints are gone when the others look
+        checkpoint = workplace.newest_checkpoint(job.work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     after, step = trainer.state.best_metric, trainer.state.best_global_step
     if after is None or after >= before:
@@ -135,6 +140,8 @@ def _adapter(job: Job) -> Any:
     if recipe.adapter == "full":
         return None
     if recipe.adapter == "adalora":
+        if processes.shard():
+            raise TrainingError('AdaLoRA needs whole matrices, and here each process holds a part of them. Train with adapter = "lora".')
         return adaptive.settings(recipe, job.steps)
     return LoraConfig(
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=list(recipe.targets), task_type="CAUSAL_LM"
@@ -149,7 +156,7 @@ def _methods(job: Job) -> list[Any]:
 
 def _curves(work: Path) -> list[Any]:
     """Return what keeps the curves for TensorBoard, beside the checkpoints; left to itself it writes where the process runs."""
-    if find_spec("tensorboard") is None:
+    if find_spec("tensorboard") is None or not processes.is_first():
         return []
     from torch.utils.tensorboard import SummaryWriter
     from transformers.integrations import TensorBoardCallback
@@ -203,14 +210,24 @@ def _arguments(job: Job) -> Any:
     )
 
 
+def _refuse_other_rows(job: Job) -> None:
+    """Raise `TrainingError` unless every process has the same rows: each has built them by itself, and staff may approve meanwhile."""
+    from accelerate.utils import gather_object
+
+    if len(set(gather_object([f"{job.dataset_sha256} {job.recipe}"]))) > 1:
+        raise TrainingError("The processes have different rows: the knowledge, or what staff approved, has just changed. Start again.")
+
+
 def _first_look(job: Job, trainer: Any) -> float:
     """Return the held-out loss of the base: a new adapter changes nothing yet."""
     file = job.work / _FIRST
-    if not file.is_file():
+    is_known = file.is_file()
+    trainer.accelerator.wait_for_everyone()  # all of them look, or none
+    loss: float = json.loads(file.read_text(encoding="utf-8")) if is_known else trainer.evaluate()["eval_loss"]
+    if processes.is_first():
         part = file.with_suffix(".part")
-        part.write_text(json.dumps(trainer.evaluate()["eval_loss"]), encoding="utf-8")
+        part.write_text(json.dumps(loss), encoding="utf-8")
         part.replace(file)
-    loss: float = json.loads(file.read_text(encoding="utf-8"))
     return loss
 
 
