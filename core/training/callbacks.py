@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from core.errors import TrainingError
+from core.training import processes
 from core.training.progress import Progress, Watch
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Told(TrainerCallback):  # type: ignore[misc]
 
 def curves(work: Path) -> list[Any]:
     """Return what keeps the curves for TensorBoard, beside the checkpoints; left to itself it writes where the process runs."""
-    if find_spec("tensorboard") is None:
+    if find_spec("tensorboard") is None or not processes.is_first():
         return []
     from torch.utils.tensorboard import SummaryWriter
     from transformers.integrations import TensorBoardCallback

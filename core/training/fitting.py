@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from core.errors import TrainingError
-from core.training import memory, result, workplace
+from core.training import memory, processes, result, workplace
 from core.training.progress import Watch
 from core.training.recipe import Recipe
 
@@ -46,6 +46,7 @@ class Job:
     out: Path  # the folder of the adapter
     device: str = "cpu"
     start: Path | None = None  # the folder of an adapter to go on from; None: a new one
+    processes: int = 1  # that share the rows of each step
 
     @property
     def work(self) -> Path:
@@ -55,7 +56,8 @@ class Job:
     @property
     def steps(self) -> int:
         """How many times weights are changed."""
-        return max(1, math.ceil(len(self.train) / (self.recipe.batch * self.recipe.accumulation) * self.recipe.epochs))
+        at_once = self.recipe.batch * self.recipe.accumulation * self.processes
+        return max(1, math.ceil(len(self.train) / at_once * self.recipe.epochs))
 
     @property
     def run(self) -> dict[str, str]:
@@ -84,7 +86,8 @@ def fit(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fr
     """
     memory.require(model.config, job.recipe, [one.length for one in job.train], free_bytes)
     workplace.require_room(job.work, memory.checkpoint_bytes(model.config, job.recipe) * 3)
-    workplace.claim(job.work, job.run)
+    if processes.is_first():
+        workplace.claim(job.work, job.run)
     try:
         return _fitted(job, model, tokenizer, watch, build)
     except OSError as error:
@@ -121,6 +124,8 @@ def adapter_of(job: Job) -> Any:
     if job.start or recipe.adapter == "full":
         return None
     if recipe.adapter == "adalora":
+        if processes.shard():
+            raise TrainingError('AdaLoRA needs whole matrices, and here each process holds a part of them. Train with adapter = "lora".')
         return adaptive.settings(recipe, job.steps)
     return LoraConfig(
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=list(recipe.targets), task_type="CAUSAL_LM"
@@ -177,8 +182,10 @@ def _fitted(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     except ValueError as error:  # peft's, of layers that are not there
         raise TrainingError(f"The recipe does not fit {job.base}: {error}") from error
     trainer.remove_callback(PrinterCallback)
+    _refuse_other_rows(job)
     before = _first_look(job, trainer)
-    checkpoint = workplace.newest_checkpoint(job.work)
+    with trainer.accelerator.main_process_first():  # half checkpoints are gone when the others look
+        checkpoint = workplace.newest_checkpoint(job.work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     after, step = trainer.state.best_metric, trainer.state.best_global_step
     if after is None or after >= before:
@@ -195,14 +202,24 @@ def _allocating(job: Job) -> list[Any]:
     return [Allocating()] if job.recipe.adapter == "adalora" else []
 
 
+def _refuse_other_rows(job: Job) -> None:
+    """Raise `TrainingError` unless every process has the same rows: each has built them by itself, and staff may approve meanwhile."""
+    from accelerate.utils import gather_object
+
+    if len(set(gather_object([f"{job.dataset_sha256} {job.recipe}"]))) > 1:
+        raise TrainingError("The processes have different rows: the knowledge, or what staff approved, has just changed. Start again.")
+
+
 def _first_look(job: Job, trainer: Any) -> float:
     """Return the held-out loss of the base: a new adapter changes nothing yet."""
     file = job.work / _FIRST
-    if not file.is_file():
+    is_known = file.is_file()
+    trainer.accelerator.wait_for_everyone()  # all of them look, or none
+    loss: float = json.loads(file.read_text(encoding="utf-8")) if is_known else trainer.evaluate()["eval_loss"]
+    if processes.is_first():
         part = file.with_suffix(".part")
-        part.write_text(json.dumps(trainer.evaluate()["eval_loss"]), encoding="utf-8")
+        part.write_text(json.dumps(loss), encoding="utf-8")
         part.replace(file)
-    loss: float = json.loads(file.read_text(encoding="utf-8"))
     return loss
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from core.serving import weights
 from tests.bot.test_cli import document, run, write
 from tests.core.serving import tiny
 
+ROOT = Path(__file__).parents[2]
 RECIPE = """
 targets = ["q_proj"]
 rank = 2
@@ -36,13 +40,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarnin
 
 
 @pytest.fixture
-def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A tiny model that was taught a FAQ."""
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A tiny model that may be taught a FAQ."""
     monkeypatch.setenv("FRONTDESK_MODEL", "extractive")
     run("knowledge", "import", str(write("faq.jsonl", ROWS)))
     run("knowledge", "publish")
-    base = document("models", "import", str(tiny.save(tmp_path / "base")))["model_id"]
     Path("recipe.toml").write_text(RECIPE, encoding="utf-8")
+    model_id: str = document("models", "import", str(tiny.save(tmp_path / "base")))["model_id"]
+    return model_id
+
+
+@pytest.fixture
+def trained(base: str, tmp_path: Path) -> dict[str, Any]:
+    """A tiny model that was taught a FAQ."""
     return document("train", "answers", "--recipe", "recipe.toml", "--base", base, "--out", str(tmp_path / "run"))
 
 
@@ -71,6 +81,20 @@ def test_from_the_faq_to_a_version_that_is_compared_with_another(trained: dict[s
     again = document("train", "answers", "--recipe", "recipe.toml", "--base", trained["base"], "--out", str(tmp_path / "other"))
     assert again["dataset_sha256"] == trained["dataset_sha256"]
     assert again["after"] == pytest.approx(trained["after"], rel=0.01)
+
+
+def test_two_processes_train_one_adapter_and_the_first_speaks_for_both(base: str, tmp_path: Path) -> None:
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+    command = ["train", "answers", "--recipe", "recipe.toml", "--base", base, "--out", str(tmp_path / "run"), "--json"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launch, "-m", "bot", *command], env=environment, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["after"] < told["before"]
+    assert told["steps"] == 1 and 0.3 * told["train"] > 8  # one process takes two steps of eight rows
+    assert asyncio.run(_trace()) == [("train.answers", "done")]
+    version = document("models", "import", str(tmp_path / "run"))
+    assert version["dataset_sha256"] == told["dataset_sha256"]
 
 
 def test_what_cannot_be_trained_says_why_and_leaves_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
