@@ -83,6 +83,7 @@ def figures(written: Sequence[Written]) -> dict[str, Any]:
         **_n_grams(referenced),
         "citation": _mean([one.cites_right for one in answers if one.answerable]),
         "groundedness": _mean([one.grounded for one in answers]),
+        "right_to_abstain": _mean([one.abstained != one.answerable for one in written]),
         "abstention": _mean([one.abstained for one in written]),
         "abstention_precision": _mean([not one.answerable for one in silent]),
         "abstention_recall": _mean([one.abstained for one in hopeless]),
