@@ -40,7 +40,12 @@ class Written:
     @property
     def answerable(self) -> bool:
         """Whether a passage that answers was in the prompt."""
-        return any(self._answers(passage) for passage in self.passages)
+        return self.place is not None
+
+    @property
+    def place(self) -> int | None:
+        """Where the first passage that answers stands in the prompt, from 1; None where none does."""
+        return next((place for place, passage in enumerate(self.passages, 1) if self._answers(passage)), None)
 
     @property
     def cites_right(self) -> bool:
@@ -88,6 +93,7 @@ def figures(written: Sequence[Written]) -> dict[str, Any]:
         "abstention_precision": _mean([not one.answerable for one in silent]),
         "abstention_recall": _mean([one.abstained for one in hopeless]),
         "unanswerable": len(hopeless),
+        **_retrieval([one.place for one in written if one.relevant]),
         "p50_ms": median(seconds) * 1000,
         "p95_ms": seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))] * 1000,
     }
@@ -121,6 +127,15 @@ def interval(differences: Sequence[float]) -> Interval:
     picks = np.random.default_rng(_SEED).integers(0, len(values), (_SAMPLES, len(values)))
     low, high = np.quantile(values[picks].mean(axis=1), [0.025, 0.975])
     return Interval(float(values.mean()), float(low), float(high))
+
+
+def _retrieval(places: Sequence[int | None]) -> dict[str, float | None]:
+    """How high in the prompts the first passage that answers stands, over the questions that some passage answers."""
+    return {
+        "recall@1": _mean([place == 1 for place in places]),
+        "recall@3": _mean([place is not None and place <= 3 for place in places]),
+        "mrr": _mean([1 / place if place else 0.0 for place in places]),
+    }
 
 
 def _n_grams(referenced: Sequence[Written]) -> dict[str, float | None]:
