@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, NamedTuple
 
 from bot.bootstrap import Frontdesk
@@ -17,9 +18,11 @@ from core.domain import Generation, Limits, Passage, Prompt
 from core.errors import ModelError
 from core.ports import Generator
 from core.registry import EXTRACTIVE, REMOTE
-from core.serving import likelihood
+from core.serving import entailment, likelihood
 from core.serving.bases import best_device
 from core.serving.likelihood import Expected
+from core.serving.weights import Weights, resolve
+from core.training import support
 from core.training.evaluation import Written
 
 AT_ONCE = 8  # questions that a model answers together, as customers ask
@@ -68,17 +71,48 @@ async def written(graph: Frontdesk, model_id: str | None, questions: Sequence[As
         await generator.aclose()
 
 
+async def judge_of(graph: Frontdesk) -> str:
+    """Return the version of the entailment model that is set, empty for none: it must be there before hours of answering.
+
+    Raises `ModelError`.
+    """
+    return (await asyncio.to_thread(_judge, graph)).version if graph.settings.training.entailment else ""
+
+
+async def supported(graph: Frontdesk, knowledge: str, answers: Sequence[Written], count: Count) -> list[Written]:
+    """Return the answers with how near their passages they are, and whether they follow from them where a model for that is set.
+
+    Raises `ModelError`.
+    """
+    embedder = await graph.retriever(knowledge).embedder()
+    near = await asyncio.to_thread(support.similar, answers, embedder.encode)
+    if not graph.settings.training.entailment:
+        return near
+    return await asyncio.to_thread(support.entailed, near, partial(_chances, graph, count))
+
+
+def _judge(graph: Frontdesk) -> Weights:
+    return resolve(graph.settings.training.entailment, graph.settings.model_dir, graph.report)
+
+
+def _chances(graph: Frontdesk, count: Count, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    return entailment.chances(_judge(graph), _device(graph), pairs, lambda done: count("judge", done, len(pairs)))
+
+
 async def perplexity(graph: Frontdesk, model_id: str, questions: Sequence[Asked], count: Count) -> float | None:
     """Return how surprised a version is by the references, None for one that does not tell. Raises `ModelError`."""
     version = await version_of(graph, model_id)
     if version.location == EXTRACTIVE or version.location.startswith(REMOTE) or version.base.startswith(REMOTE):
         return None
     expected = [Expected(prompting.messages(one.prompt), one.reference) for one in questions if one.reference]
-    device = best_device() if graph.settings.device == "auto" else graph.settings.device
     own = await asyncio.to_thread(graph.artifacts.open, version)
     found, adapter = (graph.artifacts.base(version), own.folder) if version.base else (own, None)
-    nats = await asyncio.to_thread(likelihood.nats, found, adapter, device, expected, lambda: count("read", 1, len(expected)))
+    nats = await asyncio.to_thread(likelihood.nats, found, adapter, _device(graph), expected, lambda: count("read", 1, len(expected)))
     return math.exp(nats)
+
+
+def _device(graph: Frontdesk) -> str:
+    return best_device() if graph.settings.device == "auto" else graph.settings.device
 
 
 async def _written(generator: Generator, question: Asked, limits: Limits) -> Written:

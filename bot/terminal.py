@@ -25,6 +25,7 @@ _STEPS = {
     "calibrate": "Calibrating",
     "answer": "Asking",
     "read": "Reading",
+    "judge": "Judging",
     "retrieve": "Retrieving",
     "copy": "Copying",
     "hash": "Hashing",

@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from bot.bootstrap import Frontdesk
-from bot.bootstrap_evaluation import Asked, Row, asked, perplexity, written
+from bot.bootstrap_evaluation import Asked, Row, asked, judge_of, perplexity, supported, written
 from bot.commands import report_file
 from bot.terminal import err, out, print_json, progress, with_frontdesk
 from core.learning import Interval, Report
@@ -66,14 +66,16 @@ def command(
 async def _measured(
     graph: Frontdesk, rows: list[Row], knowledge: str | None, model: str | None, against: str | None, *, with_perplexity: bool
 ) -> tuple[dict[str, Any], Report | None]:
+    served, judge = await graph.served_knowledge(knowledge), await judge_of(graph)
     with progress() as count:
-        questions, versions = await asked(graph, await graph.served_knowledge(knowledge), rows, count)
-        name, answers = await written(graph, model, questions, count)
+        questions, versions = await asked(graph, served, rows, count)
+    versions |= {"entailment": judge} if judge else {}
+    name, answers = await _answered(graph, served, model, questions)
     surprise = {"perplexity": await _perplexity(graph, name, questions) if with_perplexity else None}
     document = figures(answers) | surprise | {"versions": versions | {"model": name}}
     if not against:
         return document, None
-    other, before = await _against(graph, against, questions)
+    other, before = await _answered(graph, served, against, questions)
     report = report_of(before, answers, versions={"model": name, "against": other, **versions})
     surprised = {"perplexity": await _perplexity(graph, other, questions) if with_perplexity else None}
     report = replace(report, before={**report.before, **surprised}, after={**report.after, **surprise})
@@ -82,9 +84,10 @@ async def _measured(
     return document, report
 
 
-async def _against(graph: Frontdesk, model_id: str, questions: list[Asked]) -> tuple[str, list[Written]]:
+async def _answered(graph: Frontdesk, knowledge: str, model_id: str | None, questions: list[Asked]) -> tuple[str, list[Written]]:
     with progress() as count:
-        return await written(graph, model_id, questions, count)
+        name, answers = await written(graph, model_id, questions, count)
+        return name, await supported(graph, knowledge, answers, count)
 
 
 async def _perplexity(graph: Frontdesk, model_id: str, questions: list[Asked]) -> float | None:

@@ -31,6 +31,8 @@ class Written:
     relevant: frozenset[str]  # ids of passages or documents that answer the question; empty: none does
     grounded: bool  # the output guard would let it pass
     seconds: float
+    similarity: float | None = None  # see `core/training/support.py`; None: not measured, or nothing was said
+    entailed: bool | None = None
 
     @property
     def abstained(self) -> bool:
@@ -88,6 +90,8 @@ def figures(written: Sequence[Written]) -> dict[str, Any]:
         **_n_grams(referenced),
         "citation": _mean([one.cites_right for one in answers if one.answerable]),
         "groundedness": _mean([one.grounded for one in answers]),
+        "similarity": _mean([one.similarity for one in answers if one.similarity is not None]),
+        "entailment": _mean([one.entailed for one in answers if one.entailed is not None]),
         "right_to_abstain": _mean([one.abstained != one.answerable for one in written]),
         "abstention": _mean([one.abstained for one in written]),
         "abstention_precision": _mean([not one.answerable for one in silent]),
@@ -103,6 +107,7 @@ _COMPARED: dict[str, tuple[Callable[[Written], float], Callable[[Written], bool]
     "rouge_l": (lambda one: one.rouge_l, lambda one: bool(one.reference)),
     "citation": (lambda one: float(one.cites_right and not one.abstained), lambda one: one.answerable),
     "groundedness": (lambda one: float(one.grounded and not one.abstained), lambda one: one.answerable),
+    "entailment": (lambda one: float(bool(one.entailed)), lambda one: one.answerable),
     "right_to_abstain": (lambda one: float(one.abstained != one.answerable), lambda one: True),
 }
 
@@ -114,7 +119,10 @@ def compared(old: Sequence[Written], new: Sequence[Written]) -> dict[str, Interv
     """
     pairs = list(zip(old, new, strict=True))
     found = {}
+    judged = any(one.entailed is not None for pair in pairs for one in pair)
     for name, (value, counts) in _COMPARED.items():
+        if name == "entailment" and not judged:  # without such a model all of them would be equal
+            continue
         differences = [value(after) - value(before) for before, after in pairs if counts(before)]
         if differences:
             found[name] = interval(differences)
@@ -159,5 +167,5 @@ def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
     return best[-1]
 
 
-def _mean(values: Sequence[float | bool]) -> float | None:
+def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
