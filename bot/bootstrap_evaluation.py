@@ -15,7 +15,7 @@ from bot.bootstrap_models import loader_of, version_of
 from core import prompting
 from core.dialogue.grounding import ground
 from core.domain import Generation, Limits, Passage, Prompt
-from core.errors import ModelError
+from core.errors import FrontdeskError, ModelError
 from core.ports import Generator
 from core.registry import EXTRACTIVE, REMOTE
 from core.serving import entailment, likelihood
@@ -40,17 +40,27 @@ class Asked(NamedTuple):
 
 async def asked(graph: Frontdesk, knowledge: str, rows: Sequence[Row], count: Count) -> tuple[list[Asked], dict[str, str]]:
     """Return the prompts that serving would build, and the versions they were built with; a row may withhold passages."""
+    withheld = [ids_withheld(row) for row in rows]
     retriever = graph.retriever(knowledge)
     manifest = await retriever.manifest()
     found = []
-    for row in rows:
-        withheld = set(row.get("withheld") or ())
-        hits = [hit for hit in (await retriever.retrieve(row["question"])).hits if not _is_one(hit.passage, withheld)]
-        passages = tuple(hit.passage for hit in prompting.worth_reading(tuple(hits), graph.settings.policy.candidate))
-        relevant = frozenset(map(str, row["relevant"])) - withheld
+    for row, hidden in zip(rows, withheld, strict=True):
+        every = (await retriever.retrieve(row["question"])).hits
+        hits = tuple(hit for hit in every if not _is_one(hit.passage, hidden))
+        passages = tuple(hit.passage for hit in prompting.worth_reading(hits, graph.settings.policy.candidate))
+        gone = hidden | {hit.passage.passage_id for hit in every if _is_one(hit.passage, hidden)}
+        relevant = frozenset(map(str, row["relevant"])) - gone
         found.append(Asked(prompting.build(row["question"], passages), row["reference"] or "", relevant))
         count("retrieve", 1, len(rows))
     return found, {"index": manifest.version, "embedder": manifest.embedder, "prompt": prompting.VERSION}
+
+
+def ids_withheld(row: Row) -> frozenset[str]:
+    """Return the ids of passages and documents that a row keeps out of its prompt. Raises `FrontdeskError` for what is no list."""
+    found = row.get("withheld") or []
+    if not isinstance(found, list):  # the letters of a text would be ids, and nothing would be withheld
+        raise FrontdeskError(f'"withheld" is a list of ids, as in ["ret-1"]; in the row of {row["question"][:60]!r} it is not.')
+    return frozenset(map(str, found))
 
 
 async def written(graph: Frontdesk, model_id: str | None, questions: Sequence[Asked], count: Count) -> tuple[str, list[Written]]:
@@ -132,5 +142,5 @@ async def _finished(generator: Generator, prompt: Prompt, limits: Limits) -> Gen
     raise ModelError(f"{generator.version} ended without a result")
 
 
-def _is_one(passage: Passage, ids: set[str]) -> bool:
+def _is_one(passage: Passage, ids: frozenset[str]) -> bool:
     return passage.passage_id in ids or passage.document_id in ids

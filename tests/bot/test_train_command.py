@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from bot import bootstrap_models, bootstrap_shipped
 from bot.bootstrap import Frontdesk, frontdesk
+from bot.bootstrap_evaluation import ids_withheld
 from bot.cli import cli
 from bot.settings import read
 from core.errors import FrontdeskError, TrainingError
@@ -101,6 +102,14 @@ def test_what_cannot_be_trained_says_why_and_leaves_a_trace(tmp_path: Path, monk
 async def _trace() -> list[tuple[str, str]]:
     async with frontdesk(read(), lambda line: None) as graph:
         return [(entry.action, entry.result) for entry in await graph.audit_log.entries(20) if entry.action.startswith("train")]
+
+
+@pytest.mark.parametrize("withheld", ["7", 7, {"7": True}])
+def test_bad_input_what_is_withheld_is_a_list_or_the_file_is_refused(withheld: object) -> None:
+    with pytest.raises(FrontdeskError, match='"withheld" is a list of ids'):
+        ids_withheld({"question": "How?", "withheld": withheld})
+    assert ids_withheld({"question": "How?", "withheld": [7, "a"]}) == {"7", "a"}, "ids are texts, as those of `relevant`"
+    assert ids_withheld({"question": "How?", "withheld": None}) == frozenset()
 
 
 @pytest.mark.parametrize(("options", "said"), [
