@@ -17,7 +17,7 @@ from core.dialogue.grounding import ground
 from core.domain import Generation, Limits, Passage, Prompt
 from core.errors import FrontdeskError, ModelError
 from core.ports import Generator
-from core.registry import EXTRACTIVE, REMOTE
+from core.registry import EXTRACTIVE, REMOTE, ModelVersion
 from core.serving import entailment, likelihood
 from core.serving.bases import best_device
 from core.serving.likelihood import Expected
@@ -65,7 +65,13 @@ def ids_withheld(row: Row) -> frozenset[str]:
 
 async def written(graph: Frontdesk, model_id: str | None, questions: Sequence[Asked], count: Count) -> tuple[str, list[Written]]:
     """Let a version answer, None: the one that serves; return its name and what it wrote. Raises `ModelError`."""
-    generator = await loader_of(graph).load(await version_of(graph, model_id))
+    version = await version_of(graph, model_id)
+    return version.model_id, await written_by(graph, version, questions, count)
+
+
+async def written_by(graph: Frontdesk, version: ModelVersion, questions: Sequence[Asked], count: Count) -> list[Written]:
+    """Return what a version writes, registered or not. Raises `ModelError`."""
+    generator = await loader_of(graph).load(version)
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(question: Asked) -> Written:
@@ -76,7 +82,7 @@ async def written(graph: Frontdesk, model_id: str | None, questions: Sequence[As
 
     try:
         await generator.open()
-        return generator.version, list(await asyncio.gather(*map(one, questions)))
+        return list(await asyncio.gather(*map(one, questions)))
     finally:
         await generator.aclose()
 

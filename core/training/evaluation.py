@@ -64,10 +64,15 @@ class Written:
     @property
     def bare(self) -> str:
         """The text without its marks."""
-        return _MARK.sub("", self.text)
+        return bare(self.text)
 
     def _answers(self, passage: Passage) -> bool:
         return not self.relevant.isdisjoint((passage.passage_id, passage.document_id))
+
+
+def bare(text: str) -> str:
+    """Return a text without the marks of its sources."""
+    return _MARK.sub("", text)
 
 
 def rouge_l(reference: str, text: str) -> float:

@@ -14,11 +14,14 @@ def report_of(
     before: Sequence[Written], after: Sequence[Written], *, losses: Sequence[Loss] = (), versions: Mapping[str, str] | None = None
 ) -> Report:
     """Return how `after` compares with `before`, question by question; its samples are those that got worst and those that got best."""
-    return Report(figures(before), figures(after), compared(before, after), tuple(losses), _samples(before, after), dict(versions or {}))
+    return Report(figures(before), figures(after), compared(before, after), tuple(losses), samples(before, after), dict(versions or {}))
 
 
-def _samples(before: Sequence[Written], after: Sequence[Written]) -> tuple[Sample, ...]:
-    """Return the questions with a reference whose answers changed, worst change first; of the middle of a long list nothing is kept."""
+def samples(before: Sequence[Written], after: Sequence[Written]) -> tuple[Sample, ...]:
+    """Return the questions with a reference whose answers changed, worst change first; of the middle of a long list nothing is kept.
+
+    Who must leave some questions out gives the others alone.
+    """
     changed = [_sample(old, new) for old, new in zip(before, after, strict=True) if old.reference and old.text != new.text]
     changed.sort(key=lambda one: one.rouge_l_after - one.rouge_l_before)
     return tuple(changed if len(changed) <= 2 * _SAMPLES else changed[:_SAMPLES] + changed[-_SAMPLES:])
