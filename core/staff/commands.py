@@ -209,6 +209,12 @@ class Commands:
                 return f"Let {who} answer {share} % of the conversations?" if share else f"Let {who} write silently beside the champion?"
             case "reload":
                 return "Open the model that serves anew?"
+            case "run_promote" if order.argument:
+                return "Serve the version that this run has made?"
+            case "run_rollback" if order.argument:
+                return "Serve the version again that the one of this run has replaced?"
+            case "run_keep" if order.argument:
+                return "Leave the version that serves?"
         raise _NotDoneError("Say what: reload, promote ID, rollback [KIND], canary 10% [ID], canary off.")
 
     async def _obey(self, order: Order, actor: str) -> str:

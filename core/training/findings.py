@@ -85,6 +85,12 @@ def findings(report: Report) -> Findings:
     )
 
 
+def main_row(report: Report) -> Row | None:
+    """Return the figure that is told where there is room for one, None where nothing was compared."""
+    compared = in_order(set(report.differences))
+    return _row(report, compared[0]) if compared else None
+
+
 def verdict(name: str, found: Interval) -> str:
     """Return in words what a difference says: an interval that holds zero says nothing."""
     better = entry(name).better
