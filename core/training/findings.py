@@ -68,7 +68,8 @@ class Findings:
 def findings(report: Report) -> Findings:
     """Return what a report says."""
     losses = [_finite(one) for one in report.losses]
-    named = in_order(set(report.before) | set(report.after) | set(report.differences))
+    measured = {name for side in (report.before, report.after) for name, value in side.items() if value is not None}
+    named = in_order(measured | set(report.differences))
     compared = [name for name in named if name in report.differences]
     return Findings(
         outcome=_outcome(report, compared),

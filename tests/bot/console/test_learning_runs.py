@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
+import pytest
+from playwright.async_api import Browser, expect
+
+from core.learning import State
 from core.members import EVERYWHERE, Role, Scope
 from core.registry import Alias, Kind
+from core.storage.learning_runs import SqlRunBook
+from tests.bot.console.browsing import window
 from tests.bot.console.desk import Desk
 from tests.bot.console.foreign import SECRET
 from tests.bot.console.models import CHAMPION, RUN, learnt, stocked
@@ -84,3 +90,18 @@ async def test_an_admin_promotes_the_version_of_a_run_or_keeps_the_champion(desk
         assert said in (await browser.get("/models")).text
         move = await desk.graph.model_registry.current(Kind.GENERATOR, Alias.CHAMPION)
         assert move is not None and (move.model_id == CHAMPION) is (serves == CHAMPION)
+
+
+@pytest.mark.slow
+async def test_the_end_of_a_run_is_seen_without_a_reload(desk: Desk, url: str, chromium: Browser) -> None:
+    await learnt(desk)
+    here = await window(chromium, url)
+    await here.sign_in(desk, await desk.member(Role.VIEWER))
+    await here.go(f"/models/runs/{'a' * 32}")
+    book = SqlRunBook(desk.graph.database)
+    run = await book.run("a" * 32)
+    assert run is not None
+    await book.end(replace(run, state=State.PROMOTED, report=report(), reason="Better."))
+    await here.tab.get_by_role("link", name="Show its report").click(timeout=30_000)
+    await expect(here.tab.get_by_role("heading", name="Worst regressions")).to_be_visible()
+    assert here.complaints == []
