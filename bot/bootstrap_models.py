@@ -34,7 +34,9 @@ from core.serving.remote_server import OpenAIServer
 from core.serving.resilient import ResilientGenerator
 from core.serving.switch import ModelSwitch
 from core.staff.model_control import RegistryModelControl
+from core.staff.run_control import RunControl
 from core.storage.drafts import SqlDrafts
+from core.storage.learning_runs import SqlRunBook
 from retrieval.ingest import Progress
 
 SETTINGS = "settings"  # the actor of what serves because a setting says so
@@ -56,6 +58,11 @@ class Models:
 def control_of(graph: Frontdesk) -> RegistryModelControl:
     """What changes which models serve."""
     return RegistryModelControl(graph.model_registry, graph.host_board, graph.version_log, graph.knowledge_store)
+
+
+def run_control_of(graph: Frontdesk) -> RunControl:
+    """What admins decide about runs of the learning loop."""
+    return RunControl(SqlRunBook(graph.database), graph.model_registry, control_of(graph))
 
 
 async def generator_of(graph: Frontdesk) -> Generator:
@@ -144,12 +151,12 @@ async def _note_embedder(graph: Frontdesk) -> None:
         await graph.model_registry.assign(Kind.EMBEDDER, Alias.CHAMPION, first.model_id, Step.PROMOTE, SETTINGS, after=0)
 
 
-async def announce(graph: Frontdesk, text: str, key: str) -> None:
-    """Tell the staff of every platform that has a channel for them, once for each key."""
+async def announce(graph: Frontdesk, text: str, key: str, run_id: str = "") -> None:
+    """Tell the staff of every platform that has a channel for them, once for each key; news of a run carry its buttons."""
     drafts = SqlDrafts(graph.database)
     asked = {"slack": graph.settings.slack.staff_channel, "discord": graph.settings.discord.staff_channel}
     for platform in (platform for platform, channel in asked.items() if channel):
-        await drafts.announce(platform, text, key)
+        await drafts.announce(platform, text, key, run_id)
     graph.ring()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from bot.bootstrap import SAMPLE, Frontdesk
 from bot.bootstrap_corrections import example_sources
 from core import prompting
-from core.domain import Hit, Passage
+from core.domain import Hit, Passage, Prompt
 from core.errors import ModelError, TrainingError
 from core.examples import Example
 from core.registry import ARTIFACT, EXTRACTIVE, REMOTE
@@ -41,6 +41,7 @@ class Material:
 
     parts: Parts
     figures: dict[str, Any]
+    prompts: dict[str, Prompt]  # of its rows, by their ids
 
     @property
     def sha256(self) -> str:
@@ -82,7 +83,7 @@ async def material_from(
     versions = {"knowledge": served, "index": manifest.version, "embedder": manifest.embedder, "prompt": prompting.VERSION}
     whole = Dataset([*found.train, *found.held_out], found.left_out)
     figures = card(whole, versions | {"sha256": found.sha256}) | {"parts": {"train": len(found.train), "held out": len(found.held_out)}}
-    return Material(found, figures)
+    return Material(found, figures, dataset.prompts)
 
 
 async def _examples(graph: Frontdesk, served: str, recipe: Recipe) -> list[Example]:
