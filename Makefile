@@ -38,7 +38,7 @@ adapter: $(VENV)/dev ## train the adapter that is shipped anew, in build/adapter
 
 bench: bench-retrieval ## measure speed beside LangChain and Haystack
 
-bench-%: $(VENV)/bench ## measure one thing: retrieval, generation, delivery, slack, discord, discord_load, soak, reload, console
+bench-%: $(VENV)/bench ## measure one thing: retrieval, generation, delivery, slack, discord, discord_load, soak, reload, console, training, retriever, groundedness
 	$(BIN)/python -m tests.bench.$* $(ARGS)
 
 fit-calibration: $(VENV)/dev ## fit the shipped confidence weights again (ARGS="FOLDER of public data")

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_corrections import corrections_of, library_of
 from bot.bootstrap_handoffs import handoff_desk
-from bot.bootstrap_models import control_of
+from bot.bootstrap_models import control_of, run_control_of
 from bot.check import Check
 from core.corrections import State as Decided
 from core.demo import DemoStore
@@ -22,6 +22,7 @@ from core.handoff import State as Waits
 from core.members import Member, Role
 from core.staff.commands import Commands
 from core.staff.corrections import Corrections
+from core.staff.learning_desk import LearningDesk
 from core.staff.library import Library
 from core.staff.membership import Membership
 from core.staff.model_desk import ModelDesk
@@ -31,6 +32,7 @@ from core.staff.rights import Rule
 from core.staff.sign_in import SignIn
 from core.storage.conversation_book import SqlConversationBook
 from core.storage.demo import SqlDemoStore
+from core.storage.learning_runs import SqlRunBook
 from core.storage.members import SqlMembers
 from core.storage.reviews import SqlReviewQueue
 from core.storage.sessions import SqlAttempts, SqlSessions, SqlTickets
@@ -101,6 +103,7 @@ def parts_of(graph: Frontdesk, library: Library, passage: Callable[[str], Awaita
         counters=_counters(reviews, desk.book, corrections),
         closing=closing,
         models=ModelDesk(graph.model_registry, graph.host_board, graph.version_log),
+        learning=LearningDesk(SqlRunBook(graph.database), graph.audit_log),
         commands=_commands(graph),
         handoffs=desk,
         provider=_provider(asked),
@@ -181,7 +184,8 @@ def _commands(graph: Frontdesk) -> Commands:
     """What admins of the whole installation may have done; who that is, the console knows."""
     rule = Rule(home_workspaces=frozenset({_PLATFORM}), admin_groups=frozenset({Role.ADMIN.name}))
     channels, backlog = graph.channels, graph.inbox.backlog
-    return Commands({_PLATFORM: rule}, graph.audit_log, channels, graph.knowledge_store, backlog, control_of(graph))
+    control, runs = control_of(graph), run_control_of(graph)
+    return Commands({_PLATFORM: rule}, graph.audit_log, channels, graph.knowledge_store, backlog, control, runs=runs)
 
 
 def _provider(asked: Asked) -> Provider | None:

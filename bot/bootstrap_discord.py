@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_corrections import corrections_of
 from bot.bootstrap_handoffs import handoff_desk
-from bot.bootstrap_models import control_of
+from bot.bootstrap_models import control_of, run_control_of
 from bot.desk import Desk
 from bot.door import Door
 from bot.secrets import vault_keys
@@ -25,6 +25,7 @@ from core.storage.channels import SqlChannels
 from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
 from core.storage.handoff_book import SqlHandoffBook
+from core.storage.learning_runs import SqlRunBook
 from core.storage.positions import SqlPositions
 from core.storage.previews import SqlPreviews
 from core.storage.slots import SqlSlots
@@ -57,7 +58,7 @@ async def discord_of(
         return tuple(passage.text for passage in found if passage)
 
     asked, database = graph.settings.discord, graph.database
-    stores = Stores(SqlTurnBook(database), SqlPreviews(database), SqlHandoffBook(database), texts)
+    stores = Stores(SqlTurnBook(database), SqlPreviews(database), SqlHandoffBook(database), SqlRunBook(database), texts)
     threads = StaffThreads(handoff_desk(graph.settings, database, graph.audit_log), asked.staff_channel)
     door = Door(graph.dispatch, SqlChannels(database), graph.conversation_log, Mode(asked.mode), threads)
     vault = SqlVault(database, vault_keys(graph.settings))
@@ -93,11 +94,12 @@ def _offer(graph: Frontdesk, parts: DiscordParts, vault: Vault, reader: Reader) 
 
     def commands(rules: Mapping[str, Rule]) -> Commands:
         places = {PLATFORM} if asked.staff_channel else set()
-        return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, control_of(graph), places)
+        control, runs = control_of(graph), run_control_of(graph)
+        return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, control, places, runs)
 
     windows, home = Windows(desk), int(asked.home_guild) if asked.home_guild else None
     slash = Slash(desk, graph.privacy_desk, commands, graph.settings.retention_days)
-    client.add_dynamic_items(*Buttons(desk, parts.tags).items(), slash.button())
+    client.add_dynamic_items(*Buttons(desk, parts.tags).items(), slash.button(), slash.run_button())
     add_commands(client.tree, slash, windows, home)
     client.submitted = windows.submitted
 

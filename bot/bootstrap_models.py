@@ -34,7 +34,9 @@ from core.serving.remote_server import OpenAIServer
 from core.serving.resilient import ResilientGenerator
 from core.serving.switch import ModelSwitch
 from core.staff.model_control import RegistryModelControl
+from core.staff.run_control import RunControl
 from core.storage.drafts import SqlDrafts
+from core.storage.learning_runs import SqlRunBook
 from retrieval.ingest import Progress
 
 SETTINGS = "settings"  # the actor of what serves because a setting says so
@@ -56,6 +58,11 @@ class Models:
 def control_of(graph: Frontdesk) -> RegistryModelControl:
     """What changes which models serve."""
     return RegistryModelControl(graph.model_registry, graph.host_board, graph.version_log, graph.knowledge_store)
+
+
+def run_control_of(graph: Frontdesk) -> RunControl:
+    """What admins decide about runs of the learning loop."""
+    return RunControl(SqlRunBook(graph.database), graph.model_registry, control_of(graph))
 
 
 async def generator_of(graph: Frontdesk) -> Generator:
@@ -138,17 +145,18 @@ async def promote_embedder(graph: Frontdesk, version: ModelVersion, actor: str, 
 async def _note_embedder(graph: Frontdesk) -> None:
     """Begin the history of embedders with the configured one, so that a rollback leads back to it."""
     if await graph.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION) is None:
-        first = await asyncio.to_thread(lambda: graph.artifacts.take(graph.settings.embedder, kind=Kind.EMBEDDER, actor=SETTINGS))
+        is_folder = Path(graph.settings.embedder).expanduser().is_dir()
+        first = await asyncio.to_thread(_taken, graph, graph.settings.embedder, is_folder, Kind.EMBEDDER)
         await graph.model_registry.register(first)
         await graph.model_registry.assign(Kind.EMBEDDER, Alias.CHAMPION, first.model_id, Step.PROMOTE, SETTINGS, after=0)
 
 
-async def announce(graph: Frontdesk, text: str, key: str) -> None:
-    """Tell the staff of every platform that has a channel for them, once for each key."""
+async def announce(graph: Frontdesk, text: str, key: str, run_id: str = "") -> None:
+    """Tell the staff of every platform that has a channel for them, once for each key; news of a run carry its buttons."""
     drafts = SqlDrafts(graph.database)
     asked = {"slack": graph.settings.slack.staff_channel, "discord": graph.settings.discord.staff_channel}
     for platform in (platform for platform, channel in asked.items() if channel):
-        await drafts.announce(platform, text, key)
+        await drafts.announce(platform, text, key, run_id)
     graph.ring()
 
 
@@ -244,11 +252,12 @@ async def _registered(graph: Frontdesk, location: str) -> str:
     return version.model_id
 
 
-def _taken(graph: Frontdesk, location: str, is_folder: bool) -> ModelVersion:
+def _taken(graph: Frontdesk, location: str, is_folder: bool, kind: Kind = Kind.GENERATOR) -> ModelVersion:
+    """Return a model of the settings as a version; a folder stays where it is, under the name that indexes and answers know it by."""
     if not is_folder:
-        return graph.artifacts.take(location, actor=SETTINGS)
+        return graph.artifacts.take(location, kind=kind, actor=SETTINGS)
     found = weights.resolve(location, graph.settings.model_dir, graph.report)
-    return ModelVersion(found.version, Kind.GENERATOR, location, files=inspect(found.folder), created_by=SETTINGS)
+    return ModelVersion(found.version, kind, location, files=inspect(found.folder), created_by=SETTINGS)
 
 
 def chosen_model(graph: Frontdesk) -> str:

@@ -78,7 +78,7 @@ async def preferences_of(graph: Frontdesk, knowledge: str | None, recipe: Recipe
     examples = await source.examples() if is_corrected(graph, served) else ()
     if not is_kto:
         return await material_from(graph, served, examples, recipe, count, pairs.paired, pairs.refuse_few)
-    found = await material_from(graph, served, examples, recipe, count, refuse=pairs.refuse_one_sided)
+    found = await material_from(graph, served, examples, recipe, count, lambda dataset: dataset, pairs.refuse_one_sided)
     liked, disliked = pairs.sides([*found.parts.train, *found.parts.held_out])
     return replace(found, figures=found.figures | {"parts": found.figures["parts"] | {"liked": liked, "disliked": disliked}})
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_corrections import corrections_of
 from bot.bootstrap_handoffs import handoff_desk
-from bot.bootstrap_models import control_of
+from bot.bootstrap_models import control_of, run_control_of
 from bot.door import Door
 from bot.secrets import vault_keys
 from bot.slack.adapter import SlackAdapter, Stores
@@ -38,6 +38,7 @@ from core.storage.channels import SqlChannels
 from core.storage.drafts import SqlDrafts
 from core.storage.feedback import SqlFeedbackLog
 from core.storage.handoff_book import SqlHandoffBook
+from core.storage.learning_runs import SqlRunBook
 from core.storage.previews import SqlPreviews
 from core.storage.turn_book import SqlTurnBook
 from core.storage.vault import SqlVault
@@ -62,8 +63,11 @@ async def slack_of(graph: Frontdesk, reader: Reader) -> AsyncIterator[SlackParts
         pages = InstallPages(oauth, many, InstallStates(vault), asked.public_url) if many else None
         workspaces = many or OneWorkspace(asked.bot_token, asked.api_url, session)
         await workspaces.check()
+        run_book = SqlRunBook(database)
         told = StaffMessages(workspaces, turns, SqlHandoffBook(database), asked.oncall_group)
-        adapter = SlackAdapter(workspaces, Stores(turns, previews, vault, texts), live, told, asked.staff_channel, asked.home_workspace)
+        adapter = SlackAdapter(
+            workspaces, Stores(turns, previews, vault, run_book, texts), live, told, asked.staff_channel, asked.home_workspace
+        )
         service = _service(graph, workspaces, adapter, turns, vault, reader)
         try:
             yield SlackParts(asked, adapter, service, pages)
@@ -85,7 +89,8 @@ def _service(
 
     def commands(rules: Mapping[str, Rule]) -> Commands:
         drafts = {PLATFORM} if asked.staff_channel else set()
-        return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, control_of(graph), drafts)
+        control, runs = control_of(graph), run_control_of(graph)
+        return Commands(rules, audit, channels, graph.knowledge_store, graph.inbox.backlog, control, drafts, runs)
 
     desk = Desk(graph.dispatch, actions, turns, people, vault, reader.passage, handoffs)
     door = Door(graph.dispatch, channels, log, Mode(asked.mode), StaffThreads(handoffs, asked.staff_channel))

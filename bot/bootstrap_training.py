@@ -14,13 +14,13 @@ from typing import Any
 from bot.bootstrap import SAMPLE, Frontdesk
 from bot.bootstrap_corrections import example_sources
 from core import prompting
-from core.domain import Hit, Passage
+from core.domain import Hit, Passage, Prompt
 from core.errors import ModelError, TrainingError
 from core.examples import Example
 from core.registry import ARTIFACT, EXTRACTIVE, REMOTE
 from core.serving import bases, chat, headroom, training_run, weights
 from core.serving.bases import best_device
-from core.training import parts, split, workplace
+from core.training import parts, processes, split, workplace
 from core.training.answers import fit
 from core.training.card import card, markdown
 from core.training.dataset import Builder, Dataset
@@ -41,6 +41,7 @@ class Material:
 
     parts: Parts
     figures: dict[str, Any]
+    prompts: dict[str, Prompt]  # of its rows, by their ids
 
     @property
     def sha256(self) -> str:
@@ -60,7 +61,7 @@ async def material_from(
     examples: Sequence[Example],
     recipe: Recipe,
     count: Count,
-    chosen: Callable[[Dataset], Dataset] = lambda dataset: dataset,
+    chosen: Callable[[Dataset], Dataset] = parts.settled,
     refuse: Callable[[Parts], None] = parts.refuse_useless,
 ) -> Material:
     """Return what is learnt from `examples` on a knowledge base: those rows that are `chosen`, unless they are refused."""
@@ -82,7 +83,7 @@ async def material_from(
     versions = {"knowledge": served, "index": manifest.version, "embedder": manifest.embedder, "prompt": prompting.VERSION}
     whole = Dataset([*found.train, *found.held_out], found.left_out)
     figures = card(whole, versions | {"sha256": found.sha256}) | {"parts": {"train": len(found.train), "held out": len(found.held_out)}}
-    return Material(found, figures)
+    return Material(found, figures, dataset.prompts)
 
 
 async def _examples(graph: Frontdesk, served: str, recipe: Recipe) -> list[Example]:
@@ -126,15 +127,19 @@ def train_answers(
     root = graph.settings.data_dir / "training"
     folder = out or root / f"answers-{workplace.digest(name, str(recipe), material.sha256)}"
     device = best_device() if graph.settings.device == "auto" else graph.settings.device
-    with workplace.alone(root / "lock"):
-        model, tokenizer = bases.load(found, device, "float32")
+    together = processes.count()
+    with processes.alone(root / "lock"):
+        # Several processes put it on their devices themselves, or parts of it (FSDP, DeepSpeed).
+        model, tokenizer = bases.load(found, device if together == 1 else "cpu", "float32")
         codec = Codec(partial(chat.encode, tokenizer), partial(chat.encode_answer, tokenizer))
         rows, judged = (encoded(part, codec, recipe.max_length) for part in (material.parts.train, material.parts.held_out))
         if not rows or not judged:
             raise TrainingError(f"Every example is longer than {recipe.max_length} tokens. Set a larger max_length in the recipe.")
-        job = Job(name, recipe, material.sha256, rows, judged, folder, device)
-        outcome = fit(job, model, tokenizer, headroom.free_bytes(device), watch)
-    _describe(folder, name, recipe, material, outcome)
+        job = Job(name, recipe, material.sha256, rows, judged, folder, device, processes=together)
+        free = headroom.free_bytes(device) // (together if device == "cpu" else 1)
+        outcome = fit(job, model, tokenizer, free, watch)
+    if processes.is_first():
+        _describe(folder, name, recipe, material, outcome)
     return folder, outcome
 
 

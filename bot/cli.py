@@ -22,6 +22,7 @@ _COMMANDS = {
     "evaluate": ("bot.commands.evaluate", "Measure on a labelled file."),
     "export": ("bot.commands.export", "Write out what training would see."),
     "train": ("bot.commands.train", "Train a model on the FAQ and on approved corrections."),
+    "learn": ("bot.commands.learn", "Learn from what staff approved; what is better serves."),
     "staff": ("bot.commands.staff", "Say who may sign in to the console."),
     "privacy": ("bot.commands.privacy", "Show or erase what is kept of one customer."),
     "slack": ("bot.commands.slack", "Set the bot up in Slack."),

@@ -38,6 +38,9 @@ class Training(BaseModel, extra="forbid"):
         description="platforms whose customers' own words may train a model, by commas: slack, discord; staff's words always may",
         pattern=r"^\s*((slack|discord)\s*(,\s*(slack|discord)\s*)*)?$",
     )
+    entailment: str = Field(
+        "", description="model that judges whether answers follow from their passages: ORG/NAME of a cross-encoder for NLI, or a folder"
+    )
 
     @property
     def platforms(self) -> frozenset[str]:

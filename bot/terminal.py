@@ -19,12 +19,13 @@ err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 
 T = TypeVar("T")
-_STEPS = {
+STEPS = {
     "embed": "Embedding",
     "index": "Indexing",
     "calibrate": "Calibrating",
     "answer": "Asking",
     "read": "Reading",
+    "judge": "Judging",
     "retrieve": "Retrieving",
     "copy": "Copying",
     "hash": "Hashing",
@@ -62,7 +63,7 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
         def advance(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = bars.add_task(_STEPS.get(step, step), total=total)
+                tasks[step] = bars.add_task(STEPS.get(step, step), total=total)
             bars.advance(tasks[step], done)
 
         yield advance

@@ -34,6 +34,9 @@ class Drafts(Protocol):
         """Queue a notice for the customer. False: one of this key was queued before, or `text` says nothing."""
         ...
 
-    async def announce(self, platform: str, text: str, key: str) -> bool:
-        """Queue news for the channel of staff on a platform. False: news of this key were queued there before."""
+    async def announce(self, platform: str, text: str, key: str, run_id: str = "") -> bool:
+        """Queue news for the channel of staff on a platform. False: news of this key were queued there before.
+
+        News of a run of the learning loop are a conversation of their own, whose thread is its `run_id`: they carry its buttons.
+        """
         ...

@@ -20,6 +20,7 @@ class Example:
     rejected: str = ""  # what the bot had answered instead
     cause: str = ""  # what was wrong with that
     withheld: str = ""  # a passage that is kept out of the prompt: without it the passages do not answer
+    conversation_id: str = ""  # where it was asked, if that is known and still kept
     cites: tuple[str, ...] = ()  # what [1], [2] in the answer stand for; none where it has no such marks
     shown: tuple[str, ...] = ()  # the passages it was written from, where that is known
     liked: bool | None = None  # what customers thought of it, where only they judged it

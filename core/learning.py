@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from core.errors import TrainingError
 from core.registry import Kind
 
 
@@ -19,6 +20,11 @@ class State(StrEnum):
     CHALLENGER = "challenger"  # trained and measured, but the gate kept the champion
     NOTHING = "nothing"  # there was nothing new to learn from
     FAILED = "failed"
+
+
+BEAT_SECONDS = 15.0  # a run says so often that it goes on
+SILENT_SECONDS = 120.0  # after so long its process has died: one that trains on all cores may be late, but not by that much
+DIED = "Its process ended in the middle. The same command goes on from what was learnt."
 
 
 class Interval(NamedTuple):
@@ -76,11 +82,23 @@ class LearningRun:
     report: Report | None = None
 
 
+def goes_on(run: LearningRun) -> TrainingError:
+    """Return what to raise for who would begin beside a run."""
+    return TrainingError(f"A run goes on already, begun {run.started_at:%Y-%m-%d %H:%M} UTC by {run.actor}. Wait for it to end.")
+
+
 class RunBook(Protocol):
-    """Where runs are kept."""
+    """Where runs are kept, their times by the database's clock. One goes on at a time, on whatever machine.
+
+    A run whose process has died is not going on: `SILENT_SECONDS` after its last sign of life it has `FAILED`.
+    """
 
     async def begin(self, run: LearningRun) -> None:
-        """Keep a run that starts."""
+        """Keep a run that starts. Raises `TrainingError` while another one goes on."""
+        ...
+
+    async def beat(self, run_id: str) -> None:
+        """Say that a run still goes on."""
         ...
 
     async def end(self, run: LearningRun) -> None:

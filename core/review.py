@@ -17,6 +17,7 @@ class TurnRecord(NamedTuple):
     question: str
     reply: Reply
     asked_at: datetime
+    conversation_id: str = ""
 
 
 class TurnBook(Protocol):

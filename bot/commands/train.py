@@ -16,9 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_models import chosen_base
 from bot.bootstrap_training import Material, base_of, material_of, train_answers
-from bot.commands import train_preferences
+from bot.commands import train_preferences, train_retriever
 from bot.terminal import err, out, print_json, progress, with_frontdesk
 from core.errors import FrontdeskError
+from core.training import processes
 from core.training import progress as training
 from core.training import recipe as recipes
 from core.training.recipe import Recipe
@@ -31,6 +32,9 @@ def command() -> None:
     """Train a model on the FAQ and on approved corrections."""
 
 
+command.add_command(train_retriever.command)
+
+
 @command.command()
 @click.option("--recipe", "recipe_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML; else the defaults.")
 @click.option("--knowledge", metavar="NAME", help="Knowledge base; by default the served one, with what staff corrected.")
@@ -41,7 +45,7 @@ def answers(recipe_file: Path | None, knowledge: str | None, base: str | None, f
     """Teach a model to answer from its passages, with their numbers, or to say that they do not answer.
 
     The result is a folder with a LoRA adapter, its run and its data card, for `frontdesk models import`. Where a run was cut off, the same
-    command goes on. Loss curves: tensorboard --logdir FOLDER.work
+    command goes on. Loss curves: tensorboard --logdir FOLDER.work. On several GPUs: accelerate launch -m bot train answers ...
 
     \b
     Example:
@@ -51,9 +55,13 @@ def answers(recipe_file: Path | None, knowledge: str | None, base: str | None, f
     recipe = recipes.read(recipe_file) if recipe_file else Recipe()
     recipe.refuse_other("sft")
     document = with_frontdesk(lambda graph: _answers(graph, recipe, knowledge, base, folder))
-    if as_json:
+    if as_json and processes.is_first():
         print_json(document)
-        return
+    elif processes.is_first():
+        _print(document)
+
+
+def _print(document: dict[str, Any]) -> None:
     out.print(
         f"Held-out loss {document['before']:.3f} → [bold]{document['after']:.3f}[/bold] nats a token after {document['steps']} steps, "
         f"{document['train']} examples.\nNext: frontdesk models import {document['folder']}",
@@ -70,10 +78,12 @@ async def _answers(graph: Frontdesk, recipe: Recipe, knowledge: str | None, name
         with bars() as watch:
             place, outcome = await asyncio.to_thread(train_answers, graph, base, recipe, material, folder, watch)
     except FrontdeskError as error:
-        await graph.audit_log.record(actor, "train.answers", named or "", "refused", problem=str(error))
+        if processes.is_first():
+            await graph.audit_log.record(actor, "train.answers", named or "", "refused", problem=str(error))
         raise
     document = _document(material, place, base[0], recipe) | outcome._asdict()
-    await graph.audit_log.record(actor, "train.answers", str(place), "done", base=base[0], dataset=material.sha256)
+    if processes.is_first():
+        await graph.audit_log.record(actor, "train.answers", str(place), "done", base=base[0], dataset=material.sha256)
     return {name: value for name, value in document.items() if name not in ("step", "figures")} | {"steps": outcome.step}
 
 
@@ -92,14 +102,14 @@ def _document(material: Material, folder: Path, base: str, recipe: Recipe) -> di
 def bars() -> Iterator[training.Watch]:
     """Give what shows steps, loss and time left on a terminal, and one line for each look elsewhere."""
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}")]
-    with Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal) as drawn:
+    with Progress(*columns, TimeRemainingColumn(), console=err, disable=not (err.is_terminal and processes.is_first())) as drawn:
         task = drawn.add_task("Training", total=None, loss="")
         seen: list[float | None] = [None]
 
         def watch(now: training.Progress) -> None:
             losses = f"loss {_told(now.loss)}, held out {_told(now.held_out)}"
             drawn.update(task, description=now.what, completed=now.step, total=now.steps, loss=losses)
-            if not err.is_terminal and (now.held_out != seen[0] or now.step % _EVERY == 0):
+            if processes.is_first() and not err.is_terminal and (now.held_out != seen[0] or now.step % _EVERY == 0):
                 err.print(f"{now.what}: step {now.step} of {now.steps}: {losses}")
             seen[0] = now.held_out
 

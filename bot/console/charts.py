@@ -1,4 +1,4 @@
-"""Geometry of charts: numbers to rectangles and lines of an SVG, pure; templates draw them and put a table beside each."""
+"""Geometry of charts over days: numbers to rectangles and lines of an SVG, pure; templates draw them and put a table beside each."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 460, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 10, 26
+from core.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, Tick
+
 _TICKS = 4
 _MOST_LABELS = 6
 
@@ -19,21 +19,6 @@ class Bar(NamedTuple):
     y: float
     width: float
     height: float
-    series: int
-
-
-class Tick(NamedTuple):
-    """A line across at a round number, or a day below."""
-
-    at: float
-    text: str
-
-
-class Line(NamedTuple):
-    """A line through days; days without a number interrupt it. `points` go into polylines, `lone` ones become dots."""
-
-    points: tuple[str, ...]
-    lone: tuple[tuple[float, float], ...]
     series: int
 
 
@@ -49,30 +34,28 @@ class Chart(NamedTuple):
 def stacked(days: Sequence[date], series: Sequence[Sequence[float]], text: str = "{:,.0f}") -> Chart:
     """Return bars, one for each day, the series on top of one another."""
     top = _round(max((sum(values) for values in zip(*series, strict=True)), default=0))
-    step = (WIDTH - _LEFT - _RIGHT) / max(len(days), 1)
+    step = (WIDTH - LEFT - RIGHT) / max(len(days), 1)
     width = max(step * 0.76, 0.8)
     bars = []
     for index in range(len(days)):
-        y = float(HEIGHT - _BOTTOM)
+        y = float(HEIGHT - BOTTOM)
         for number, values in enumerate(series):
             height = values[index] / top * _INNER if top else 0
             y -= height
             if height:
-                bars.append(
-                    Bar(round(_LEFT + index * step + (step - width) / 2, 2), round(y, 2), round(width, 2), round(height, 2), number)
-                )
+                bars.append(Bar(round(LEFT + index * step + (step - width) / 2, 2), round(y, 2), round(width, 2), round(height, 2), number))
     return Chart(tuple(bars), (), _across(top, text), _below(days, step))
 
 
 def lines(days: Sequence[date], series: Sequence[Sequence[float | None]], text: str, top: float | None = None) -> Chart:
     """Return one line for each series."""
     highest = top or _round(max((value for values in series for value in values if value is not None), default=0))
-    step = (WIDTH - _LEFT - _RIGHT) / max(len(days), 1)
+    step = (WIDTH - LEFT - RIGHT) / max(len(days), 1)
     drawn = tuple(_line(values, highest, step, number) for number, values in enumerate(series))
     return Chart((), drawn, _across(highest, text), _below(days, step))
 
 
-_INNER = HEIGHT - _TOP - _BOTTOM
+_INNER = HEIGHT - TOP - BOTTOM
 
 
 def _line(values: Sequence[float | None], top: float, step: float, number: int) -> Line:
@@ -81,22 +64,20 @@ def _line(values: Sequence[float | None], top: float, step: float, number: int) 
         if value is None:
             runs.append([])
         else:
-            y = HEIGHT - _BOTTOM - (min(value / top, 1) if top else 0) * _INNER
-            runs[-1].append((round(_LEFT + (index + 0.5) * step, 2), round(y, 2)))
+            y = HEIGHT - BOTTOM - (min(value / top, 1) if top else 0) * _INNER
+            runs[-1].append((round(LEFT + (index + 0.5) * step, 2), round(y, 2)))
     joined = tuple(" ".join(f"{x},{y}" for x, y in run) for run in runs if len(run) > 1)
     return Line(joined, tuple(run[0] for run in runs if len(run) == 1), number)
 
 
 def _across(top: float, text: str) -> tuple[Tick, ...]:
     steps = range(_TICKS + 1) if top else range(1)
-    return tuple(Tick(round(HEIGHT - _BOTTOM - number / _TICKS * _INNER, 2), text.format(top * number / _TICKS)) for number in steps)
+    return tuple(Tick(round(HEIGHT - BOTTOM - number / _TICKS * _INNER, 2), text.format(top * number / _TICKS)) for number in steps)
 
 
 def _below(days: Sequence[date], step: float) -> tuple[Tick, ...]:
     every = -(-len(days) // _MOST_LABELS) or 1
-    return tuple(
-        Tick(round(_LEFT + (index + 0.5) * step, 2), f"{day.day} {day:%b}") for index, day in enumerate(days) if index % every == 0
-    )
+    return tuple(Tick(round(LEFT + (index + 0.5) * step, 2), f"{day.day} {day:%b}") for index, day in enumerate(days) if index % every == 0)
 
 
 def _round(highest: float) -> float:

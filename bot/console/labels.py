@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from core.domain import Decision, Reason, Reply
+from core.learning import State
 from core.reviews import Sign, Verdict
 from core.search import NO_MODEL
 
@@ -49,6 +50,14 @@ REASONS = {
     Reason.TOO_MANY: "a limit was reached",
 }
 
+RUNS = {
+    State.RUNNING: Label("running", "accent"),
+    State.PROMOTED: Label("promoted", "good"),
+    State.CHALLENGER: Label("not promoted", "warn"),
+    State.NOTHING: Label("nothing new"),
+    State.FAILED: Label("failed", "bad"),
+}
+
 
 def decision(reply: Reply) -> Label:
     """Return what the bot did."""
@@ -85,3 +94,9 @@ def duration(milliseconds: float | None) -> str:
     if milliseconds is None:
         return "–"
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def span(seconds: float) -> str:
+    """Return how long something took, for people."""
+    minutes = round(seconds / 60)
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import Response
 
+from bot.console import learning
 from bot.console.auth import at_least, console_of
 from bot.console.pages import page, redirect
 from bot.console.parts import Console
@@ -18,9 +19,8 @@ from core.staff.rights import Person
 PLATFORM = "console"
 _PATIENCE = 8.0  # seconds; a model of some GB takes minutes, and a browser should not wait for it
 _UNDER_WAY = "This takes a while: the model is being loaded and probed. What comes of it is told below under “Last changes”."
-_changes = at_least(Role.ADMIN, everywhere=True)
 Reader = Annotated[Member, Depends(at_least(Role.VIEWER))]
-Admin = Annotated[Member, Depends(_changes)]
+Admin = Annotated[Member, Depends(learning.CHANGES)]
 
 
 def add_routes(router: APIRouter, _console: Console) -> None:
@@ -31,7 +31,8 @@ def add_routes(router: APIRouter, _console: Console) -> None:
     async def models(request: Request, member: Reader) -> Response:
         console = console_of(request)
         found, names = await console.models.overview(), await console.membership.members.names()
-        return page(request, "models.html", found=found, names=names, may_change=_changes.allows(member))
+        runs = learning.rows(await console.learning.runs())
+        return page(request, "models.html", found=found, runs=runs, names=names, may_change=learning.CHANGES.allows(member))
 
     @router.get("/models/order")
     async def ask(

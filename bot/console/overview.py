@@ -15,6 +15,7 @@ from bot.console.charts import Chart
 from bot.console.filters import day_of
 from bot.console.pages import page
 from bot.console.parts import Console
+from core import plots
 from core.domain import utc_now
 from core.figures import Figures, Overview, Period
 from core.members import Member, Role
@@ -59,8 +60,8 @@ def add_routes(router: APIRouter, _console: Console) -> None:
             charts=_charts(found, period),
             tables=_tables(found, price),
             until=found.until,
-            width=charts.WIDTH,
-            height=charts.HEIGHT,
+            width=plots.WIDTH,
+            height=plots.HEIGHT,
         )
 
 

@@ -29,6 +29,7 @@ from bot.console.auth import (
     visit_token,
 )
 from core.members import Member, Role
+from core.training.report import TEMPLATES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -123,9 +124,8 @@ def _signed(session: str, told: str) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    found = Environment(
-        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    loader = FileSystemLoader([_HERE / "templates", TEMPLATES])
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.globals["csrf"] = _csrf_field()
     found.filters["time"] = _time
     return found

@@ -15,6 +15,7 @@ from core.review import TurnBook
 from core.staff.commands import Commands
 from core.staff.corrections import Corrections
 from core.staff.handoff import HandoffDesk
+from core.staff.learning_desk import LearningDesk
 from core.staff.library import Library
 from core.staff.membership import Membership
 from core.staff.model_desk import ModelDesk
@@ -32,6 +33,7 @@ class Console:
     membership: Membership
     challenges: Challenges
     models: ModelDesk
+    learning: LearningDesk
     commands: Commands
     turns: TurnBook
     corrections: Corrections

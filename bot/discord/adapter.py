@@ -17,9 +17,11 @@ from bot.discord.rest import ARCHIVED, FAILURES, UNKNOWN_CHANNEL, UNKNOWN_MESSAG
 from bot.discord.rooms import Room, Rooms
 from bot.discord.staff_messages import UNSEEN, Posting, StaffMessages
 from bot.discord.tags import Tags
+from bot.learning_news import choices
 from core.domain import Action, Address, Cue, InboundMessage
 from core.errors import DeliveryError, RateLimitedError, RefusedError, UncertainError
 from core.handoff import HandoffBook
+from core.learning import RunBook
 from core.ports import Delivery
 from core.previews import Previews
 from core.review import TurnBook
@@ -41,6 +43,7 @@ class Stores:
     turns: TurnBook
     previews: Previews
     handoffs: HandoffBook
+    runs: RunBook
     texts: Callable[[tuple[str, ...]], Awaitable[tuple[str, ...]]]  # passage ids -> their texts as they are served
 
 
@@ -142,7 +145,7 @@ class DiscordAdapter:
         if not self._staff_channel:
             raise RefusedError("No staff channel is set (discord.staff_channel): drafts and hand-offs have nowhere to go.")
         if delivery.action is Action.NEWS:
-            return messages.render(delivery, cited)
+            return messages.render(delivery, (delivery.reply.text,))  # written by us: links in it are live
         turn = await self._stores.turns.turn(delivery.turn_id)
         link = await self._staff_messages.link(delivery.address)
         return messages.draft(delivery, turn.question if turn else "", link, cited)
@@ -158,19 +161,18 @@ class DiscordAdapter:
 
     async def _revise(self, delivery: Delivery, parts: tuple[str, ...], posting: Posting | None = None) -> str:
         """Show anew what was sent, or take it away where nothing is left to be said."""
-        reference = delivery.revises or ""
-        channel_id, _, message_id = reference.partition("/")
+        channel_id, _, message_id = (delivery.revises or "").partition("/")
         if not message_id or len(parts) > 1:
             raise RefusedError("What was to be shown anew never arrived, or is more than one message.")
         if parts:
             await self._rest.edit(channel_id, message_id, parts[0], await self._view(delivery, parts, 0, posting))
-            return reference
+            return f"{channel_id}/{message_id}"
         try:
             await self._rest.delete(channel_id, message_id)
         except DiscordRefusedError as error:
             if error.code != UNKNOWN_MESSAGE:  # somebody was quicker
                 raise
-        return reference
+        return f"{channel_id}/{message_id}"
 
     async def _question(self, delivery: Delivery) -> str:
         turn = await self._stores.turns.turn(delivery.turn_id) if delivery.turn_id else None
@@ -273,6 +275,8 @@ class DiscordAdapter:
             return None
         if posting is not None:
             return view_of(delivery.address.thread_id, posting.choices)
+        if delivery.action is Action.NEWS and (run := await self._stores.runs.run(delivery.address.thread_id)) is not None:
+            return view_of(run.run_id, choices(run))
         return view_for(delivery, in_forum=await self._tags.is_post(delivery.address))
 
 

@@ -31,8 +31,8 @@ _LATE = "That took too long for Discord to open a window. Please press again."
 _CLOSED = "This question is marked as solved. Write here if it is not."
 _MAY_NOT = "I may not change this post: please ask the team to give me the permission Manage Threads."
 _STYLES = {"primary": discord.ButtonStyle.primary, "danger": discord.ButtonStyle.danger, "": discord.ButtonStyle.secondary}
-_NAMES = "|".join(Act)
-_OURS = rf"fd:(?:{_NAMES}|confirm):[\w-]{{1,64}}"
+_NAMES = "|".join(act for act in Act if not act.is_about_run)  # those are for `Slash`, as all that only admins may
+_OURS = rf"fd:(?:{'|'.join(Act)}|confirm):[\w-]{{1,64}}"
 
 
 def view_for(delivery: Delivery, *, in_forum: bool = False) -> ui.View | None:

@@ -24,6 +24,7 @@ from bot.replies import ABOUT, ERASED, kept
 from core.domain import utc_now
 from core.presence import EVERYWHERE, Mode
 from core.privacy import PrivacyDesk
+from core.staff.actions import Act
 from core.staff.commands import Caller, Commands, Order, Outcome
 from core.staff.confirmations import Confirmations
 from core.staff.rights import Rule
@@ -117,6 +118,31 @@ class Slash:
                 await guarded(interaction, slash.confirm(interaction, self.token))
 
         return Confirm
+
+    async def decide(self, interaction: Interaction, act: Act, run_id: str) -> None:
+        """Do what an admin presses under the news of a run of the learning loop, and tell them what came of it."""
+        await deferred(interaction, ephemeral=True, thinking=True)
+        caller, commands = await self._caller(interaction)
+        outcome = await commands.carry_out(caller, Order(act, run_id))
+        await say(interaction, fitted(outcome.text, MAX_PART, escape))
+
+    def run_button(self) -> type[ui.DynamicItem[Any]]:
+        """Return the buttons under the news of a run, to register with `Client.add_dynamic_items`."""
+        slash, names = self, "|".join(act for act in Act if act.is_about_run)
+
+        class Decide(ui.DynamicItem[ui.Button[Any]], template=rf"fd:(?P<act>{names}):(?P<run>[\w-]{{1,64}})"):
+            def __init__(self, item: ui.Item[Any], act: Act, run_id: str) -> None:
+                super().__init__(item)  # type: ignore[arg-type]  # a menu under such an id would do as well
+                self.act, self.run_id = act, run_id
+
+            @classmethod
+            async def from_custom_id(cls, _: Interaction, item: ui.Item[Any], found: re.Match[str], /) -> Self:
+                return cls(item, Act(found["act"]), found["run"])
+
+            async def callback(self, interaction: Interaction) -> None:
+                await guarded(interaction, slash.decide(interaction, self.act, self.run_id))
+
+        return Decide
 
 
 def confirmation(token: str) -> ui.View:

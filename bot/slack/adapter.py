@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bot.learning_news import choices
 from bot.slack import blocks
 from bot.slack.blocks import Message
 from bot.slack.client import QUIET, VERBATIM, SlackRefusedError
@@ -16,6 +17,7 @@ from bot.slack.staff_messages import StaffMessages
 from bot.slack.workspaces import Workspace, Workspaces
 from core.domain import Action, Address, Cue, InboundMessage
 from core.errors import DeliveryError, RefusedError
+from core.learning import RunBook
 from core.ports import Delivery
 from core.previews import Previews
 from core.review import TurnBook
@@ -33,6 +35,7 @@ class Stores:
     turns: TurnBook
     previews: Previews
     vault: Vault
+    runs: RunBook
     texts: Callable[[tuple[str, ...]], Awaitable[tuple[str, ...]]]  # passage ids -> their texts as they are served
 
 
@@ -146,7 +149,9 @@ class SlackAdapter:
         if not self._staff_channel:
             raise RefusedError("No staff channel is set (slack.staff_channel): drafts and hand-offs have nowhere to go.")
         if delivery.action is Action.NEWS:
-            return await self._post(workspace, delivery, blocks.render(delivery), self._staff_channel, None)
+            run = await self._stores.runs.run(delivery.address.thread_id)
+            message = blocks.run_news(delivery, choices(run)) if run else blocks.render(delivery)
+            return await self._post(workspace, delivery, message, self._staff_channel, None)
         if delivery.action.is_about_handoff:
             message, thread_ts = await self._staff_messages.posting(delivery)
             return await self._post(workspace, delivery, message, self._staff_channel, thread_ts)

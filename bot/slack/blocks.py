@@ -50,6 +50,14 @@ def draft(delivery: Delivery, question: str, permalink: str = "", cited: Collect
     return _message(delivery, cited, _buttons(delivery, *replies.OF_DRAFT), opening, "A draft to check: ")
 
 
+def run_news(delivery: Delivery, choices: Sequence[replies.Choice]) -> Message:
+    """Return what staff are told of a run of the learning loop: written by us, so its links are live."""
+    run_id = delivery.address.thread_id
+    return _message(
+        delivery, (delivery.reply.text,), [button(one.act, one.label, run_id, says=one.says, style=one.style) for one in choices]
+    )
+
+
 def alert(key: str, handoff: Handoff, packet: Packet, permalink: str = "", asker: str = "") -> Message:
     """Return what staff must know of a customer who waits for a person; `asker` is their id where they asked in private."""
     named = f"<@{asker}>" if _USER.fullmatch(asker) else ""

@@ -11,7 +11,7 @@ from bot.slack.reading import readable
 CONFIRM = "confirm_order"
 ACTIONS = frozenset(
     f"{CONFIRM} feedback_good feedback_bad person sources share draft_send draft_edit draft_discard hand_back ask_example "
-    "privacy_export privacy_delete handoff_claim handoff_answer handoff_return handoff_solve".split()
+    "privacy_export privacy_delete handoff_claim handoff_answer handoff_return handoff_solve run_promote run_rollback run_keep".split()
 )
 SUBMISSIONS = frozenset({forms.FEEDBACK, forms.CORRECT, forms.TEACH, forms.EDIT_DRAFT, forms.ANSWER})
 SHORTCUTS = frozenset({"correct_answer", "teach_frontdesk"})

@@ -17,10 +17,12 @@ from bot.slack.receiver import Consequence, Receiver, Taken, Withdrawn, owner_of
 from bot.slack.slash import Slash
 from bot.slack.windows import Windows
 from bot.slack.workspaces import Workspaces
+from core.staff.actions import Act
 
 logger = logging.getLogger(__name__)
 
 _SORRY = {"response_type": "ephemeral", "text": "Sorry, something went wrong on our side. Please try again in a minute."}
+_OF_RUNS = frozenset(act for act in Act if act.is_about_run)
 _HOME = frozenset({"ask_example", "privacy_export", "privacy_delete"})
 
 
@@ -64,6 +66,8 @@ class SlackService:
                 await self.home.press(workspace, interaction)
             case Pressed(action_id=action_id) if action_id == CONFIRM:
                 await self.slash.confirm(workspace, interaction)
+            case Pressed(action_id=action_id) if action_id in _OF_RUNS:
+                await self.slash.decide(workspace, interaction)
             case Pressed():
                 await self.buttons.press(workspace, interaction)
         return None

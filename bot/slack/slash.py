@@ -90,6 +90,11 @@ class Slash:
             said = str(error)
         await self._desk.tell(workspace, pressed, said)
 
+    async def decide(self, workspace: Workspace, pressed: Pressed) -> None:
+        """Do what an admin presses under the news of a run of the learning loop, and tell them what came of it."""
+        caller, commands = await self._caller(workspace, pressed.who, pressed.channel_id)
+        await self._desk.tell(workspace, pressed, (await commands.carry_out(caller, Order(pressed.action_id, pressed.value))).text)
+
     async def _caller(self, workspace: Workspace, who: Who, channel_id: str) -> tuple[Caller, Commands]:
         person, rule = await self._desk.people.person_and_rule(workspace, who.user_id)
         return Caller(person, PLATFORM, workspace.workspace_id, channel_id), self._commands({PLATFORM: rule})

@@ -49,6 +49,9 @@ class Act(StrEnum):
     ANSWER = "handoff_answer"
     RETURN = "handoff_return"
     SOLVE = "handoff_solve"
+    PROMOTE = "run_promote"
+    ROLL_BACK = "run_rollback"
+    KEEP = "run_keep"
 
     @property
     def is_for_staff(self) -> bool:
@@ -59,6 +62,11 @@ class Act(StrEnum):
     def is_about_handoff(self) -> bool:
         """Whether it belongs to a hand-off, not to a turn."""
         return self in (Act.CLAIM, Act.ANSWER, Act.RETURN, Act.SOLVE)
+
+    @property
+    def is_about_run(self) -> bool:
+        """Whether it belongs to a run of the learning loop; only admins may."""
+        return self in (Act.PROMOTE, Act.ROLL_BACK, Act.KEEP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from core.staff.rights import Person, Rule, Verdict, may_administer
 CHANGES_PER_HOUR = 5
 _HOUR = 3600.0
 _SHOWN_RELEASES = 10
+_GO_BACK = ("rollback", "run_rollback", "run_keep")
 _PERCENT = re.compile(r"(\d{1,3}) ?%?")
 
 Work = Callable[[], Awaitable[str]]
@@ -74,10 +75,26 @@ class ModelControl(Protocol):
         ...
 
 
-class Order(NamedTuple):
-    """A change of models, as it was typed; it is carried out once somebody has confirmed it."""
+class RunDecisions(Protocol):
+    """What can be decided about a run of the learning loop. Each method returns text for people and raises `FrontdeskError`."""
 
-    name: str  # reload | promote | rollback | canary
+    async def promote(self, run_id: str, actor: str) -> str:
+        """Let its version serve."""
+        ...
+
+    async def roll_back(self, run_id: str, actor: str) -> str:
+        """Let the version before serve again."""
+        ...
+
+    async def keep(self, run_id: str, actor: str) -> str:
+        """Leave the version that serves."""
+        ...
+
+
+class Order(NamedTuple):
+    """A change of models, as it was typed or pressed; what is typed is carried out once somebody has confirmed it."""
+
+    name: str  # reload | promote | rollback | canary; run_promote | run_rollback | run_keep
     argument: str = ""
 
 
@@ -97,6 +114,7 @@ class Commands:
         backlog: Callable[[], Awaitable[Backlog]],
         models: ModelControl,
         drafts: Collection[str] = (),
+        runs: RunDecisions | None = None,
     ) -> None:
         """`rules` by platform: without one nobody there is an admin. `drafts`: platforms on which staff have a place for drafts."""
         self._rules = rules
@@ -106,6 +124,7 @@ class Commands:
         self._backlog = backlog
         self._models = models
         self._drafts = drafts
+        self._runs = runs
 
     async def status(self, caller: Caller) -> Outcome:
         """Tell what is served and what waits."""
@@ -117,7 +136,7 @@ class Commands:
 
     async def carry_out(self, caller: Caller, order: Order) -> Outcome:
         """Change the models; what loads something five times an hour at most, whoever asks, what goes back at any time."""
-        goes_back = order.name == "rollback" or (order.name == "canary" and order.argument.split(" ")[0] in ("off", "0", "0%"))
+        goes_back = order.name in _GO_BACK or (order.name == "canary" and order.argument.split(" ")[0] in ("off", "0", "0%"))
         per_hour = 0 if goes_back else CHANGES_PER_HOUR
         target = order.argument or "models"
         return await self._change(caller, f"models.{order.name}", target, lambda: self._obey(order, caller.actor), per_hour=per_hour)
@@ -190,6 +209,12 @@ class Commands:
                 return f"Let {who} answer {share} % of the conversations?" if share else f"Let {who} write silently beside the champion?"
             case "reload":
                 return "Open the model that serves anew?"
+            case "run_promote" if order.argument:
+                return "Serve the version that this run has made?"
+            case "run_rollback" if order.argument:
+                return "Serve the version again that the one of this run has replaced?"
+            case "run_keep" if order.argument:
+                return "Leave the version that serves?"
         raise _NotDoneError("Say what: reload, promote ID, rollback [KIND], canary 10% [ID], canary off.")
 
     async def _obey(self, order: Order, actor: str) -> str:
@@ -203,6 +228,12 @@ class Commands:
                 return await (self._models.end_canary(actor) if share is None else self._models.canary(share, model_id, actor))
             case "reload":
                 return await self._models.reload(actor)
+            case "run_promote" if self._runs:
+                return await self._runs.promote(order.argument, actor)
+            case "run_rollback" if self._runs:
+                return await self._runs.roll_back(order.argument, actor)
+            case "run_keep" if self._runs:
+                return await self._runs.keep(order.argument, actor)
         raise _NotDoneError(f"There is no order {order.name!r}.")
 
     async def _status(self) -> str:

@@ -48,15 +48,16 @@ class RegistryModelControl:
         current = await self._served()
         return await self._move(current.model_id, Step.RELOAD, actor, after=current.assignment_id)
 
-    async def promote(self, model_id: str, actor: str) -> str:
-        """See `ModelControl.promote`."""
+    async def promote(self, model_id: str, actor: str, after: int | None = None) -> str:
+        """See `ModelControl.promote`; `after` is the move that must still be the newest, None: whichever is."""
         version = await self.registry.version(model_id)
         if version.kind is not Kind.GENERATOR:
             raise ModelError(f"{model_id} is a model of kind {version.kind}: promote it with `frontdesk models promote {model_id}`.")
         current = await self.registry.current(Kind.GENERATOR, Alias.CHAMPION)
         if current is not None and current.model_id == model_id:
             raise ModelError(f"{model_id} serves already. To open it anew: reload.")
-        said = await self._move(model_id, Step.PROMOTE, actor, after=current.assignment_id if current else 0)
+        newest = current.assignment_id if current else 0
+        said = await self._move(model_id, Step.PROMOTE, actor, after=newest if after is None else after)
         tried = await self.registry.current(Kind.GENERATOR, Alias.CHALLENGER)
         if tried is not None and tried.model_id == model_id:  # it has won
             await self.registry.assign(
@@ -64,8 +65,8 @@ class RegistryModelControl:
             )
         return said
 
-    async def rollback(self, kind: str, actor: str) -> str:
-        """See `ModelControl.rollback`."""
+    async def rollback(self, kind: str, actor: str, after: int | None = None) -> str:
+        """See `ModelControl.rollback`; `after` is the move that must still be the newest, None: whichever is."""
         if kind == Kind.EMBEDDER:
             return await self._rollback_embedder(actor)
         if kind != Kind.GENERATOR:
@@ -74,7 +75,7 @@ class RegistryModelControl:
         before = served_before(await self.registry.history(Kind.GENERATOR, Alias.CHAMPION, _MOST_MOVES))
         if before is None:
             raise ModelError(f"Nothing served before {current.model_id}.")
-        return await self._move(before, Step.ROLLBACK, actor, after=current.assignment_id)
+        return await self._move(before, Step.ROLLBACK, actor, after=current.assignment_id if after is None else after)
 
     async def canary(self, share: int, model_id: str, actor: str) -> str:
         """See `ModelControl.canary`."""

@@ -36,9 +36,9 @@ class SqlDrafts:
         """See `Drafts.notify`."""
         return await self._say(address, text, key, Action.NOTICE)
 
-    async def announce(self, platform: str, text: str, key: str) -> bool:
+    async def announce(self, platform: str, text: str, key: str, run_id: str = "") -> bool:
         """See `Drafts.announce`; where staff read is for the adapter of the platform to know."""
-        return await self._say(Address(platform, "", STAFF, STAFF), text, f"{platform} {key}", Action.NEWS)
+        return await self._say(Address(platform, "", STAFF, run_id or STAFF), text, f"{platform} {key}", Action.NEWS)
 
     async def _say(self, address: Address, text: str, key: str, action: Action) -> bool:
         words = words_of(text)

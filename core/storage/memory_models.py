@@ -1,11 +1,13 @@
-"""Versions of models, their aliases, hosts and answers, in lists and dictionaries."""
+"""Versions of models, their aliases, hosts and answers, and runs of learning, in lists and dictionaries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.domain import Decision, Reason, utc_now
+from core.learning import DIED, SILENT_SECONDS, LearningRun, State, goes_on
 from core.registry import Alias, Assignment, HostReport, Kind, ModelVersion, Step, VersionRecord, must_be, unknown
 from core.review import TurnRecord
 from core.storage.memory_staff import MemoryFeedbackLog, MemoryTurnBook
@@ -114,3 +116,44 @@ class MemoryVersionLog:
             helpful=given[-1].helpful if given else None,
             at=turn.asked_at,
         )
+
+
+class MemoryRunBook:
+    """`RunBook` in a dictionary."""
+
+    def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
+        self._runs: dict[str, LearningRun] = {}
+        self._seen: dict[str, datetime] = {}
+
+    async def begin(self, run: LearningRun) -> None:
+        """See `RunBook.begin`."""
+        self._runs = {run_id: self._alive(one) for run_id, one in self._runs.items()}
+        if other := next((one for one in self._runs.values() if one.state is State.RUNNING), None):
+            raise goes_on(other)
+        self._runs[run.run_id] = replace(run, started_at=self._clock(), ended_at=None)
+        await self.beat(run.run_id)
+
+    async def beat(self, run_id: str) -> None:
+        """See `RunBook.beat`."""
+        self._seen[run_id] = self._clock()
+
+    async def end(self, run: LearningRun) -> None:
+        """See `RunBook.end`."""
+        self._runs[run.run_id] = replace(run, started_at=self._runs[run.run_id].started_at, ended_at=self._clock())
+
+    async def run(self, run_id: str) -> LearningRun | None:
+        """See `RunBook.run`."""
+        found = self._runs.get(run_id)
+        return self._alive(found) if found else None
+
+    async def runs(self, limit: int = 50) -> tuple[LearningRun, ...]:
+        """See `RunBook.runs`."""
+        newest = sorted(self._runs.values(), key=lambda run: run.started_at, reverse=True)
+        return tuple(replace(self._alive(run), report=None) for run in newest[:limit])
+
+    def _alive(self, run: LearningRun) -> LearningRun:
+        seen = self._seen[run.run_id]
+        if run.state is not State.RUNNING or seen >= self._clock() - timedelta(seconds=SILENT_SECONDS):
+            return run
+        return replace(run, state=State.FAILED, ended_at=seen, reason=DIED)

@@ -147,13 +147,13 @@ class MemoryDrafts:
         self.queued.append(Queued(address, Action.NOTICE, words))
         return True
 
-    async def announce(self, platform: str, text: str, key: str) -> bool:
+    async def announce(self, platform: str, text: str, key: str, run_id: str = "") -> bool:
         """See `Drafts.announce`."""
         words, said = words_of(text), f"{platform} {key}"
         if not words or said in self._said:
             return False
         self._said.add(said)
-        self.queued.append(Queued(Address(platform, "", STAFF, STAFF), Action.NEWS, words))
+        self.queued.append(Queued(Address(platform, "", STAFF, run_id or STAFF), Action.NEWS, words))
         return True
 
 

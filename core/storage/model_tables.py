@@ -1,8 +1,8 @@
-"""The tables of models: versions, the moves of their aliases, and what hosts serve; on the metadata of the others."""
+"""The tables of models: versions, the moves of their aliases, what hosts serve, runs of learning; on the metadata of the others."""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text, text
 
 from core.storage.tables import Id, Json, UtcDateTime, metadata
 
@@ -56,4 +56,24 @@ model_hosts = Table(
     Column("host_id", String(200), primary_key=True),
     Column("seen_at", UtcDateTime, nullable=False),
     Column("report", Text, nullable=False),
+)
+
+_GOES_ON = text("state = 'running'")
+
+learning_runs = Table(
+    "learning_runs",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),  # its last sign of life
+    Column("ended_at", UtcDateTime),
+    Column("model_id", String(200), nullable=False),
+    Column("against", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("report", Text),  # JSON
+    Index("learning_runs_by_time", "started_at"),
+    Index("one_run_goes_on", "state", unique=True, sqlite_where=_GOES_ON, postgresql_where=_GOES_ON),
 )

@@ -20,7 +20,8 @@ class SqlReviewedExamples:
 
     async def examples(self) -> tuple[Example, ...]:
         """See `ExampleSource.examples`."""
-        columns = (reviews.c.turn_id, reviews.c.platform, turns.c.question, turns.c.text, turns.c.citations, turns.c.reason)
+        told = ("conversation_id", "question", "text", "citations", "reason")
+        columns = (reviews.c.turn_id, reviews.c.platform, *(turns.c[name] for name in told))
         good = (reviews.c.verdict == Verdict.GOOD.value, among(turns.c.decision, Decision.ANSWER, Decision.DIRECT))
         kept = (turns.c.question != "", turns.c.text != "")
         query = select(*columns).join(turns, turns.c.turn_id == reviews.c.turn_id).where(*good, *kept)
@@ -40,4 +41,5 @@ def _example(row: RowMapping) -> Example:
         own_words=True,
         passage_id=cited[0],
         cites=cited if row["reason"] == Reason.COMPOSED.value else (),  # what is quoted has no marks
+        conversation_id=row["conversation_id"],
     )

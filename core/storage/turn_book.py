@@ -63,4 +63,4 @@ def _records() -> Select[Any]:
 def record_of(row: Mapping[Any, Any]) -> TurnRecord:
     """Return the turn of a row that holds `PLACE` too."""
     address = Address(*(row[column.name] for column in PLACE))
-    return TurnRecord(row["turn_id"], address, row["actor_id"], row["question"], reply_of(row), row["asked_at"])
+    return TurnRecord(row["turn_id"], address, row["actor_id"], row["question"], reply_of(row), row["asked_at"], row["conversation_id"])

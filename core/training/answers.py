@@ -1,11 +1,11 @@
-"""Supervised fine-tuning of a LoRA adapter on answers, with trl and peft: AdamW, loss on the answer only, the best of several looks."""
+"""Supervised fine-tuning on answers, with trl and peft: AdamW, loss on the answer only, the best of several looks."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from core.training import fitting
-from core.training.encoding import Encoded
+from core.training import fitting, packs
 from core.training.fitting import Job, Outcome
 from core.training.progress import Watch
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 def fit(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, free_bytes: int, watch: Watch) -> Outcome:
     """Teach `model` the answers of a job whose rows are `Encoded`; see `fitting.fit`."""
+    if job.recipe.packing:
+        packs.refuse_mixing(model)
+        job = replace(job, train=packs.packed(job.train, job.recipe.max_length))
     return fitting.fit(job, model, tokenizer, free_bytes, watch, _trainer)
 
 
@@ -22,18 +25,13 @@ def _trainer(job: Job, model: Any, tokenizer: PreTrainedTokenizerBase, callbacks
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    own = {"train_sampling_strategy": "group_by_length", "dataset_kwargs": {"skip_prepare_dataset": True}}
+    own = {"train_sampling_strategy": "group_by_length", "dataset_kwargs": {"skip_prepare_dataset": True}, "packing": job.recipe.packing}
     return SFTTrainer(
         model=model,
         args=SFTConfig(**fitting.arguments(job), **own),
-        train_dataset=Dataset.from_list([_columns(one) for one in job.train]),
-        eval_dataset=Dataset.from_list([_columns(one) for one in job.held_out]),
+        train_dataset=Dataset.from_list([packs.columns(one) for one in job.train]),
+        eval_dataset=Dataset.from_list([packs.columns(one) for one in job.held_out]),
         processing_class=tokenizer,
         peft_config=fitting.adapter_of(job),
         callbacks=callbacks,
     )
-
-
-def _columns(one: Any) -> dict[str, list[int]]:
-    row: Encoded = one
-    return {"input_ids": row.input_ids, "labels": row.labels}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
 from core.errors import TrainingError
+from core.training import processes
 from core.training.progress import Progress, Watch
 
 if TYPE_CHECKING:
@@ -34,15 +37,27 @@ class Careful(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
 class Told(TrainerCallback):  # type: ignore[misc]
     """Tells each step and each look."""
 
-    def __init__(self, watch: Watch, steps: int) -> None:
+    def __init__(self, watch: Watch, steps: int, held_out: str = "eval_loss") -> None:
+        """`held_out` names what is looked at."""
         self._watch = watch
         self._steps = steps
+        self._looked_at = held_out
         self._held_out: float | None = None
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any], **kept: Any) -> None:
         """See `TrainerCallback`."""
-        self._held_out = logs.get("eval_loss", self._held_out)
+        self._held_out = logs.get(self._looked_at, self._held_out)
         self._watch(Progress(state.global_step, self._steps, logs.get("loss"), self._held_out))
+
+
+def curves(work: Path) -> list[Any]:
+    """Return what keeps the curves for TensorBoard, beside the checkpoints; left to itself it writes where the process runs."""
+    if find_spec("tensorboard") is None or not processes.is_first():
+        return []
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations import TensorBoardCallback
+
+    return [TensorBoardCallback(SummaryWriter(str(work / "tensorboard")))]
 
 
 def _diverged(state: TrainerState, work: str) -> TrainingError:

@@ -10,6 +10,8 @@ from core.examples import Example
 from core.registry import EXTRACTIVE
 from core.review import TurnBook
 
+SOURCE = "correction"
+
 
 class CorrectedExamples:
     """`ExampleSource` of what staff corrected and somebody else approved."""
@@ -30,11 +32,12 @@ class CorrectedExamples:
             example_id=correction.correction_id,
             question=draft.question,
             answer=draft.answer if draft.cause.wants_answer else "",
-            source="correction",
+            source=SOURCE,
             origin=draft.platform or draft.origin,
             own_words=draft.own_words,
             passage_id=correction.passage_id,
             cause=draft.cause,
+            conversation_id=turn.conversation_id if turn else "",
             **said,
         )
 

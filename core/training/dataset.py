@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core import prompting
-from core.domain import Hit, Passage
+from core.domain import Hit, Passage, Prompt
 from core.examples import Example
 from core.redaction import redact
 from core.text import fold, words
@@ -36,6 +36,7 @@ class Dataset:
 
     rows: list[Row] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    prompts: dict[str, Prompt] = field(default_factory=dict)  # what the messages were made of, by the id of the example
 
 
 class Builder:
@@ -63,7 +64,7 @@ class Builder:
     async def build(self, examples: Iterable[Example], progress: Callable[[], None] = lambda: None) -> Dataset:
         """Return the rows of all examples that may be used; `progress` is called after each."""
         dataset, seen = Dataset(), set[tuple[str, str, bool | None]]()
-        async for example, why_not, row in self._rows(list(examples)):
+        async for example, why_not, row, prompt in self._rows(list(examples)):
             same = (fold(example.question).lower(), fold(example.answer).lower(), example.liked)
             reason = why_not or (TWICE if same in seen else "")
             seen.add(same)
@@ -71,35 +72,36 @@ class Builder:
                 dataset.left_out[reason] += 1
             else:
                 dataset.rows.append(row)
+                dataset.prompts.update({example.example_id: prompt} if prompt else {})
             progress()
         return dataset
 
-    async def _rows(self, examples: list[Example]) -> AsyncIterator[tuple[Example, str, Row]]:
+    async def _rows(self, examples: list[Example]) -> AsyncIterator[tuple[Example, str, Row, Prompt | None]]:
         """Yield what comes of each example, in order; many are retrieved at once, as an embedder works on batches."""
         for start in range(0, len(examples), _AT_ONCE):
             batch = examples[start : start + _AT_ONCE]
-            for example, (reason, row) in zip(batch, await asyncio.gather(*map(self._row, batch)), strict=True):
-                yield example, reason, row
+            for example, found in zip(batch, await asyncio.gather(*map(self._row, batch)), strict=True):
+                yield example, *found
 
-    async def _row(self, example: Example) -> tuple[str, Row]:
-        """Return why an example is left out, or its row."""
+    async def _row(self, example: Example) -> tuple[str, Row, Prompt | None]:
+        """Return why an example is left out, or its row and the prompt in it."""
         if example.own_words and example.origin in GUARDED - self._allowed:
-            return NOT_ALLOWED, {}
+            return NOT_ALLOWED, {}, None
         gold = await self._kept(example.passage_id) if example.passage_id else None
         if example.answer and gold is None:
-            return NO_LONGER_KEPT, {}
+            return NO_LONGER_KEPT, {}, None
         question = redact(fold(example.question))
         passages, was_found = await self._prompted(example, gold, question)
         if not passages:
-            return NOTHING_LEFT, {}
+            return NOTHING_LEFT, {}, None
         prompt = prompting.build(question, passages)
         if not _still_holds(example, prompt.passages):
-            return OUTDATED, {}
+            return OUTDATED, {}, None
         public = "\n".join(f"{passage.title} {passage.text} {passage.url or ''}" for passage in prompt.passages)
         answer = _answer(example, redact(example.answer, public), gold, prompt.passages)
         messages = [*prompting.messages(prompt), {"role": "assistant", "content": answer}]
         rejected = recited(redact(example.rejected, public), example.rejected_cites, prompt.passages)
-        return "", {"messages": messages, "meta": _meta(example, was_found, rejected)}
+        return "", {"messages": messages, "meta": _meta(example, was_found, rejected)}, prompt
 
     async def _prompted(self, example: Example, gold: Passage | None, question: str) -> tuple[tuple[Passage, ...], bool]:
         """Return the passages of the prompt, and whether retrieval found the right one: those it was written from, where they are kept."""
@@ -169,9 +171,10 @@ def _number(gold: Passage, passages: tuple[Passage, ...]) -> int:
 
 
 def _meta(example: Example, was_found: bool, rejected: str) -> Row:
+    asked = {"conversation": example.conversation_id} if example.conversation_id else {}  # the FAQ was never asked anything
     liked = {} if example.liked is None else {"liked": example.liked}
     by_model = {"rejected_by_model": example.rejected_by_model} if rejected else {}
-    return {
+    return asked | {
         "id": example.example_id,
         "source": example.source,
         "origin": example.origin,

@@ -31,6 +31,8 @@ class Written:
     relevant: frozenset[str]  # ids of passages or documents that answer the question; empty: none does
     grounded: bool  # the output guard would let it pass
     seconds: float
+    similarity: float | None = None  # see `core/training/support.py`; None: not measured, or nothing was said
+    entailed: bool | None = None
 
     @property
     def abstained(self) -> bool:
@@ -40,7 +42,12 @@ class Written:
     @property
     def answerable(self) -> bool:
         """Whether a passage that answers was in the prompt."""
-        return any(self._answers(passage) for passage in self.passages)
+        return self.place is not None
+
+    @property
+    def place(self) -> int | None:
+        """Where the first passage that answers stands in the prompt, from 1; None where none does."""
+        return next((place for place, passage in enumerate(self.passages, 1) if self._answers(passage)), None)
 
     @property
     def cites_right(self) -> bool:
@@ -57,10 +64,15 @@ class Written:
     @property
     def bare(self) -> str:
         """The text without its marks."""
-        return _MARK.sub("", self.text)
+        return bare(self.text)
 
     def _answers(self, passage: Passage) -> bool:
         return not self.relevant.isdisjoint((passage.passage_id, passage.document_id))
+
+
+def bare(text: str) -> str:
+    """Return a text without the marks of its sources."""
+    return _MARK.sub("", text)
 
 
 def rouge_l(reference: str, text: str) -> float:
@@ -83,10 +95,14 @@ def figures(written: Sequence[Written]) -> dict[str, Any]:
         **_n_grams(referenced),
         "citation": _mean([one.cites_right for one in answers if one.answerable]),
         "groundedness": _mean([one.grounded for one in answers]),
+        "similarity": _mean([one.similarity for one in answers if one.similarity is not None]),
+        "entailment": _mean([one.entailed for one in answers if one.entailed is not None]),
+        "right_to_abstain": _mean([one.abstained != one.answerable for one in written]),
         "abstention": _mean([one.abstained for one in written]),
         "abstention_precision": _mean([not one.answerable for one in silent]),
         "abstention_recall": _mean([one.abstained for one in hopeless]),
         "unanswerable": len(hopeless),
+        **_retrieval([one.place for one in written if one.relevant]),
         "p50_ms": median(seconds) * 1000,
         "p95_ms": seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))] * 1000,
     }
@@ -96,6 +112,7 @@ _COMPARED: dict[str, tuple[Callable[[Written], float], Callable[[Written], bool]
     "rouge_l": (lambda one: one.rouge_l, lambda one: bool(one.reference)),
     "citation": (lambda one: float(one.cites_right and not one.abstained), lambda one: one.answerable),
     "groundedness": (lambda one: float(one.grounded and not one.abstained), lambda one: one.answerable),
+    "entailment": (lambda one: float(bool(one.entailed)), lambda one: one.answerable),
     "right_to_abstain": (lambda one: float(one.abstained != one.answerable), lambda one: True),
 }
 
@@ -107,7 +124,10 @@ def compared(old: Sequence[Written], new: Sequence[Written]) -> dict[str, Interv
     """
     pairs = list(zip(old, new, strict=True))
     found = {}
+    judged = any(one.entailed is not None for pair in pairs for one in pair)
     for name, (value, counts) in _COMPARED.items():
+        if name == "entailment" and not judged:  # without such a model all of them would be equal
+            continue
         differences = [value(after) - value(before) for before, after in pairs if counts(before)]
         if differences:
             found[name] = interval(differences)
@@ -120,6 +140,15 @@ def interval(differences: Sequence[float]) -> Interval:
     picks = np.random.default_rng(_SEED).integers(0, len(values), (_SAMPLES, len(values)))
     low, high = np.quantile(values[picks].mean(axis=1), [0.025, 0.975])
     return Interval(float(values.mean()), float(low), float(high))
+
+
+def _retrieval(places: Sequence[int | None]) -> dict[str, float | None]:
+    """How high in the prompts the first passage that answers stands, over the questions that some passage answers."""
+    return {
+        "recall@1": _mean([place == 1 for place in places]),
+        "recall@3": _mean([place is not None and place <= 3 for place in places]),
+        "mrr": _mean([1 / place if place else 0.0 for place in places]),
+    }
 
 
 def _n_grams(referenced: Sequence[Written]) -> dict[str, float | None]:
@@ -143,5 +172,5 @@ def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
     return best[-1]
 
 
-def _mean(values: Sequence[float | bool]) -> float | None:
+def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from core.errors import TrainingError
-from core.training import memory, workplace
+from core.training import memory, processes, result, workplace
 from core.training.progress import Watch
 from core.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 _FIRST = "first.json"  # the held-out loss of the base, taken once
 
@@ -49,6 +46,7 @@ class Job:
     out: Path  # the folder of the adapter
     device: str = "cpu"
     start: Path | None = None  # the folder of an adapter to go on from; None: a new one
+    processes: int = 1  # that share the rows of each step
 
     @property
     def work(self) -> Path:
@@ -58,7 +56,8 @@ class Job:
     @property
     def steps(self) -> int:
         """How many times weights are changed."""
-        return max(1, math.ceil(len(self.train) / (self.recipe.batch * self.recipe.accumulation) * self.recipe.epochs))
+        at_once = self.recipe.batch * self.recipe.accumulation * self.processes
+        return max(1, math.ceil(len(self.train) / at_once * self.recipe.epochs))
 
     @property
     def run(self) -> dict[str, str]:
@@ -87,7 +86,8 @@ def fit(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fr
     """
     memory.require(model.config, job.recipe, [one.length for one in job.train], free_bytes)
     workplace.require_room(job.work, memory.checkpoint_bytes(model.config, job.recipe) * 3)
-    workplace.claim(job.work, job.run)
+    if processes.is_first():
+        workplace.claim(job.work, job.run)
     try:
         return _fitted(job, model, tokenizer, watch, build)
     except OSError as error:
@@ -109,18 +109,24 @@ def prepared(job: Job, model: PreTrainedModel) -> Any:
 
     if isinstance(model, PeftModel):  # self-play has written with it already
         return model
-    if job.recipe.precision == "bf16":
+    if job.recipe.precision == "bf16" and job.recipe.adapter != "full":
         model.to(torch.bfloat16)
     return PeftModel.from_pretrained(model, str(job.start), is_trainable=True) if job.start else model
 
 
 def adapter_of(job: Job) -> Any:
-    """Return what peft is to put into a model, None where the adapter is there already."""
+    """Return what peft puts beside the layers, None where an adapter is there already or the layers themselves learn."""
     from peft import LoraConfig
 
+    from core.training import adaptive
+
     recipe = job.recipe
-    if job.start:
+    if job.start or recipe.adapter == "full":
         return None
+    if recipe.adapter == "adalora":
+        if processes.shard():
+            raise TrainingError('AdaLoRA needs whole matrices, and here each process holds a part of them. Train with adapter = "lora".')
+        return adaptive.settings(recipe, job.steps)
     return LoraConfig(
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=list(recipe.targets), task_type="CAUSAL_LM"
     )
@@ -154,8 +160,9 @@ def arguments(job: Job) -> dict[str, Any]:
         "disable_tqdm": True,
         "seed": recipe.seed,
         "data_seed": recipe.seed,
-        # On a CPU the base is bf16 throughout: autocast would turn each activation to and fro (24 s a step where this takes 13).
-        "bf16": recipe.precision == "bf16" and job.device == "cuda",
+        # On a CPU a frozen base is bf16 throughout: autocast would turn each activation to and fro (24 s a step where this takes 13). What
+        # is trained stays float32: at our learning rates most steps of AdamW are smaller than the last bit of bf16.
+        "bf16": recipe.precision == "bf16" and (job.device == "cuda" or recipe.adapter == "full"),
         "use_cpu": job.device == "cpu",
         "max_length": None,
         "remove_unused_columns": False,
@@ -166,45 +173,53 @@ def arguments(job: Job) -> dict[str, Any]:
 def _fitted(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, watch: Watch, build: Build) -> Outcome:
     from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
-    from core.training.callbacks import Careful, Told
+    from core.training.callbacks import Careful, Told, curves
 
     set_seed(job.recipe.seed)
-    callbacks = [Careful(), EarlyStoppingCallback(job.recipe.patience), Told(watch, job.steps), *_curves(job.work)]
+    callbacks = [*_allocating(job), Careful(), EarlyStoppingCallback(job.recipe.patience), Told(watch, job.steps), *curves(job.work)]
     try:
         trainer = build(job, prepared(job, model), tokenizer, callbacks)
     except ValueError as error:  # peft's, of layers that are not there
         raise TrainingError(f"The recipe does not fit {job.base}: {error}") from error
     trainer.remove_callback(PrinterCallback)
+    _refuse_other_rows(job)
     before = _first_look(job, trainer)
-    checkpoint = workplace.newest_checkpoint(job.work)
+    with trainer.accelerator.main_process_first():  # half checkpoints are gone when the others look
+        checkpoint = workplace.newest_checkpoint(job.work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     after, step = trainer.state.best_metric, trainer.state.best_global_step
     if after is None or after >= before:
         raise NothingLearntError(
             f"Nothing was learnt: the held-out loss is {_told(after)}, it was {before:.3f}. Try another learning_rate, or more data."
         )
-    _write(job, trainer.model)
+    result.write(trainer, job.base, job.recipe, job.work, job.out)
     return Outcome(before, after, step or job.steps, _best_look(trainer.state))
 
 
-def _curves(work: Path) -> list[Any]:
-    """Return what keeps the curves for TensorBoard, beside the checkpoints; left to itself it writes where the process runs."""
-    if find_spec("tensorboard") is None:
-        return []
-    from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations import TensorBoardCallback
+def _allocating(job: Job) -> list[Any]:
+    from core.training.adaptive import Allocating
 
-    return [TensorBoardCallback(SummaryWriter(str(work / "tensorboard")))]
+    return [Allocating()] if job.recipe.adapter == "adalora" else []
+
+
+def _refuse_other_rows(job: Job) -> None:
+    """Raise `TrainingError` unless every process has the same rows: each has built them by itself, and staff may approve meanwhile."""
+    from accelerate.utils import gather_object
+
+    if len(set(gather_object([f"{job.dataset_sha256} {job.recipe}"]))) > 1:
+        raise TrainingError("The processes have different rows: the knowledge, or what staff approved, has just changed. Start again.")
 
 
 def _first_look(job: Job, trainer: Any) -> float:
     """Return the held-out loss of the base: a new adapter changes nothing yet."""
     file = job.work / _FIRST
-    if not file.is_file():
+    is_known = file.is_file()
+    trainer.accelerator.wait_for_everyone()  # all of them look, or none
+    loss: float = json.loads(file.read_text(encoding="utf-8")) if is_known else trainer.evaluate()["eval_loss"]
+    if processes.is_first():
         part = file.with_suffix(".part")
-        part.write_text(json.dumps(trainer.evaluate()["eval_loss"]), encoding="utf-8")
+        part.write_text(json.dumps(loss), encoding="utf-8")
         part.replace(file)
-    loss: float = json.loads(file.read_text(encoding="utf-8"))
     return loss
 
 
@@ -212,26 +227,6 @@ def _best_look(state: Any) -> dict[str, float]:
     """Return all that was measured on the held-out rows when they were answered best."""
     looks = [look for look in state.log_history if "eval_loss" in look and look["step"] == state.best_global_step]
     return {name.removeprefix("eval_"): float(value) for look in looks[:1] for name, value in look.items() if name.startswith("eval_")}
-
-
-def _write(job: Job, model: Any) -> None:
-    """Write the adapter in one go: weights in bf16, which halves them and changes no answer that we could measure."""
-    import torch
-    from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
-
-    staging = job.work / "adapter"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
-    config = model.peft_config["default"]
-    config.base_model_name_or_path, config.inference_mode, config.target_modules = job.base, True, sorted(job.recipe.targets)
-    config.save_pretrained(str(staging))
-    learnt = get_peft_model_state_dict(model, save_embedding_layers=False)
-    tensors = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in learnt.items()}
-    save_file(tensors, staging / WEIGHTS, {"format": "pt"})
-    job.out.mkdir(parents=True, exist_ok=True)
-    for name in (CONFIG, WEIGHTS):
-        (staging / name).replace(job.out / name)
 
 
 def _told(loss: float | None) -> str:

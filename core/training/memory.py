@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from core.errors import TrainingError
@@ -25,6 +26,8 @@ def require(config: Any, recipe: Recipe, lengths: Sequence[int], free: int) -> N
         if _step_bytes(config, batch, recipe, max(lengths)) <= free:
             accumulation = -(-recipe.batch * recipe.accumulation // batch)
             raise TrainingError(f"{told} This recipe learns the same and fits: batch = {batch}, accumulation = {accumulation}")
+    if recipe.adapter == "full" and _step_bytes(config, 1, replace(recipe, adapter="lora"), max(lengths)) <= free:
+        raise TrainingError(f'{told} An adapter fits: adapter = "lora", batch = 1')
     raise TrainingError(f"{told} Free some, set a smaller max_length (now {recipe.max_length}), or train a smaller model: --base MODEL")
 
 
@@ -40,6 +43,19 @@ def _step_bytes(config: Any, batch: int, recipe: Recipe, length: int) -> int:
 
 
 def _trained(config: Any, recipe: Recipe) -> int:
-    """Return how many numbers a LoRA of this recipe has at most: two matrices beside each target, the widest taken for all."""
-    wide = config.hidden_size + max(config.hidden_size, getattr(config, "intermediate_size", None) or 4 * config.hidden_size)
-    return int(config.num_hidden_layers * len(recipe.targets) * recipe.rank * wide)
+    """Return how many numbers learn at most: all of a model, or two matrices beside each target, the widest taken for all."""
+    if recipe.adapter == "full":
+        return _all(config)
+    wide = config.hidden_size + max(config.hidden_size, _inner(config))
+    return int(config.num_hidden_layers * len(recipe.targets) * recipe.first_rank * wide)
+
+
+def _all(config: Any) -> int:
+    """Return about how many numbers a model has: attention and the feed-forward part of each layer, and both embeddings of its words."""
+    layer = 4 * config.hidden_size**2 + 3 * config.hidden_size * _inner(config)
+    words = config.vocab_size * config.hidden_size * (1 if getattr(config, "tie_word_embeddings", False) else 2)
+    return int(config.num_hidden_layers * layer + words)
+
+
+def _inner(config: Any) -> int:
+    return int(getattr(config, "intermediate_size", None) or 4 * config.hidden_size)

@@ -11,8 +11,8 @@ class Progress(NamedTuple):
 
     step: int
     steps: int
-    loss: float | None = None  # of the step: nats per answer token, of preferences what their method makes small
-    held_out: float | None = None  # the same of the last look
+    loss: float | None = None  # of the step: nats per answer token, of preferences and pairs what their method makes small
+    held_out: float | None = None  # of the last look: the same, for a retriever its recall@1
     what: str = "Training"  # what these steps are
 
 

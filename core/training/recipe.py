@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from core.errors import TrainingError
+
+Kind = TypeVar("Kind")
+Ranges = Mapping[str, tuple[float, float]]
 
 _MAX_RANK = 256  # as far as serving takes an adapter
 
@@ -18,6 +22,7 @@ class Recipe:
     """How a model learns; the defaults fit a small model on two CPU cores."""
 
     method: str = "sft"
+    adapter: str = "lora"  # adalora: ranks are given to the layers that need them; full: every weight of the model is trained
     rank: int = 8
     alpha: int = 16
     dropout: float = 0.05
@@ -27,6 +32,7 @@ class Recipe:
     epochs: float = 2.0
     batch: int = 2
     accumulation: int = 4
+    packing: bool = False  # short rows are put behind one another up to max_length, each seeing only itself
     max_length: int = 1024  # tokens of prompt and answer; longer examples are left out
     held_out: float = 0.15  # share of the FAQ rows that are kept for judging
     unanswerable: float = 0.1  # share of the FAQ's wordings that are asked without their row, and answered with "I don't know."
@@ -39,16 +45,24 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raise `TrainingError` for a value that no training can use."""
-        for name, (least, most) in _RANGES.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise TrainingError(f"The recipe's {name} is {value}; it must be between {least:g} and {most:g}.")
+        refuse_outside(self, _RANGES)
         if self.method not in _METHODS:
             raise TrainingError(f"The recipe's method is {self.method!r}; there is {', '.join(_METHODS)}.")
+        if self.adapter not in _ADAPTERS:
+            raise TrainingError(f"The recipe's adapter is {self.adapter!r}; there is {', '.join(_ADAPTERS)}.")
+        if self.first_rank > _MAX_RANK:
+            raise TrainingError(f"The recipe's rank is {self.rank}; adalora begins with half as many again, and {_MAX_RANK} is the most.")
         if self.precision not in _PRECISIONS:
             raise TrainingError(f"The recipe's precision is {self.precision!r}; there is {', '.join(_PRECISIONS)}.")
+        if self.method in PREFERENCES and (self.adapter != "lora" or self.packing):
+            raise TrainingError(f'Preferences ({self.method}) are learnt with adapter = "lora" and without packing.')
         if not self.targets:
             raise TrainingError("The recipe names no targets: the layers that are trained, such as q_proj.")
+
+    @property
+    def first_rank(self) -> int:
+        """With which rank each layer begins; AdaLoRA takes a third of all ranks away."""
+        return max(self.rank + 1, self.rank * 3 // 2) if self.adapter == "adalora" else self.rank
 
     def refuse_other(self, *methods: str) -> None:
         """Raise `TrainingError` that names the right command unless the method is one of `methods`."""
@@ -59,12 +73,12 @@ class Recipe:
     def __str__(self) -> str:
         """Everything that rebuilds it, in one line."""
         unused = {"beta", "iterations"} if self.method == "sft" else set() if self.method == "spin" else {"iterations"}
-        told = (field.name for field in fields(self) if field.name not in unused)
-        return " ".join(f"{name}={_written(getattr(self, name))}" for name in told)
+        return line(self, unused)
 
 
 PREFERENCES = ("dpo", "kto", "spin")
 _METHODS = ("sft", *PREFERENCES)
+_ADAPTERS = ("lora", "adalora", "full")
 # Preferences are learnt from few rows on top of what the model knows already: a tenth of the rate, and every row once or twice.
 _PREFERRING: dict[str, Any] = {"learning_rate": 5e-5}
 _PRECISIONS = ("bf16", "float32")
@@ -82,34 +96,57 @@ def default(method: str) -> Recipe:
     return Recipe(method=method, **(_PREFERRING if method in PREFERENCES else {}))
 
 
+def refuse_outside(recipe: Any, ranges: Ranges) -> None:
+    """Raise `TrainingError` for a number that is not within its range."""
+    for name, (least, most) in ranges.items():
+        value = getattr(recipe, name)
+        if not least <= value <= most:
+            raise TrainingError(f"The recipe's {name} is {value}; it must be between {least:g} and {most:g}.")
+
+
+def line(recipe: Any, unused: Collection[str] = ()) -> str:
+    """Return every value of a recipe that its method uses, by name."""
+    told = (field.name for field in fields(recipe) if field.name not in unused)
+    return " ".join(f"{name}={_written(getattr(recipe, name))}" for name in told)
+
+
 def read(path: Path, method: str = "sft") -> Recipe:
     """Return the recipe in a TOML file, of `method` where it names none; what it does not name is as by default.
 
     Raises `TrainingError` that names the line or the key.
     """
+    told = _values(Recipe, path)
+    return replace(default(told.get("method", method)), **told)
+
+
+def read_as(kind: type[Kind], path: Path) -> Kind:
+    """Return a recipe of another kind; see `read`."""
+    return kind(**_values(kind, path))
+
+
+def _values(kind: type[Any], path: Path) -> dict[str, Any]:
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TrainingError(f"{path} is no recipe: {error}") from error
-    known = {field.name: field for field in fields(Recipe)}
+    known = get_type_hints(kind)
     for name, value in told.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise TrainingError(
                 f"{path}: a recipe has no {name!r}. {f'Did you mean {near[0]}?' if near else 'It has: ' + ', '.join(known)}"
             )
-        _refuse_kind(path, name, value)
-    return replace(default(told.get("method", method)), **{name: _taken(value) for name, value in told.items()})
+        _refuse_kind(path, name, value, known[name], getattr(kind(), name))
+    return {name: _taken(value) for name, value in told.items()}
 
 
-def _refuse_kind(path: Path, name: str, value: Any) -> None:
-    default = getattr(Recipe(), name)
+def _refuse_kind(path: Path, name: str, value: Any, wanted: Any, default: Any) -> None:
     if isinstance(default, tuple):
-        fits = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        fits = isinstance(value, list) and all(type(one) is get_args(wanted)[0] for one in value)
     elif isinstance(default, float):
         fits = isinstance(value, int | float) and not isinstance(value, bool)
     else:
-        fits = type(value) is type(default)
+        fits = type(value) is wanted
     if not fits:
         raise TrainingError(f"{path}: {name} is {value!r}; it must be of the kind of {default!r}.")
 
@@ -119,4 +156,4 @@ def _taken(value: Any) -> Any:
 
 
 def _written(value: Any) -> str:
-    return ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)

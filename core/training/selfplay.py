@@ -17,9 +17,10 @@ from core.domain import Limits
 from core.errors import TrainingError
 from core.training import fitting, preferences, workplace
 from core.training.encoding import Encoded, EncodedPair
-from core.training.fitting import CONFIG, WEIGHTS, Job, NothingLearntError, Outcome
+from core.training.fitting import CONFIG, Job, NothingLearntError, Outcome
 from core.training.parts import FEWEST
 from core.training.progress import Progress, Watch
+from core.training.result import WEIGHTS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

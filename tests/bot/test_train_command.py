@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from bot import bootstrap_models, bootstrap_shipped
 from bot.bootstrap import Frontdesk, frontdesk
+from bot.bootstrap_evaluation import ids_withheld
+from bot.cli import cli
 from bot.settings import read
 from core.errors import FrontdeskError, TrainingError
 from core.registry import Alias, Kind
@@ -20,6 +26,7 @@ from core.serving import weights
 from tests.bot.test_cli import document, run, write
 from tests.core.serving import tiny
 
+ROOT = Path(__file__).parents[2]
 RECIPE = """
 targets = ["q_proj"]
 rank = 2
@@ -36,13 +43,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarnin
 
 
 @pytest.fixture
-def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A tiny model that was taught a FAQ."""
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A tiny model that may be taught a FAQ."""
     monkeypatch.setenv("FRONTDESK_MODEL", "extractive")
     run("knowledge", "import", str(write("faq.jsonl", ROWS)))
     run("knowledge", "publish")
-    base = document("models", "import", str(tiny.save(tmp_path / "base")))["model_id"]
     Path("recipe.toml").write_text(RECIPE, encoding="utf-8")
+    model_id: str = document("models", "import", str(tiny.save(tmp_path / "base")))["model_id"]
+    return model_id
+
+
+@pytest.fixture
+def trained(base: str, tmp_path: Path) -> dict[str, Any]:
+    """A tiny model that was taught a FAQ."""
     return document("train", "answers", "--recipe", "recipe.toml", "--base", base, "--out", str(tmp_path / "run"))
 
 
@@ -66,11 +79,30 @@ def test_from_the_faq_to_a_version_that_is_compared_with_another(trained: dict[s
     assert found["perplexity"] > 1 and found["against"]["perplexity"] is None
     assert found["against"]["rouge_l"] == found["against"]["citation"] == found["against"]["groundedness"] == 1.0
     assert found["difference"]["rouge_l"]["low"] <= found["difference"]["rouge_l"]["difference"] < 0
-    assert "difference (95 %)" in run("evaluate", "answers", str(file), "--against", "extractive", "--limit", "2").output
+    assert (found["recall@1"], found["mrr"]) == (1.0, 1.0)
+    again = run(
+        "evaluate", "answers", str(file), "--model", version["model_id"], "--against", "extractive", "--limit", "2", "--report", "r.html"
+    )
+    assert "difference (95 %)" in again.output
+    assert f"{version['model_id']} against extractive, questions.jsonl" in Path("r.html").read_text(encoding="utf-8")
 
     again = document("train", "answers", "--recipe", "recipe.toml", "--base", trained["base"], "--out", str(tmp_path / "other"))
     assert again["dataset_sha256"] == trained["dataset_sha256"]
     assert again["after"] == pytest.approx(trained["after"], rel=0.01)
+
+
+def test_two_processes_train_one_adapter_and_the_first_speaks_for_both(base: str, tmp_path: Path) -> None:
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+    command = ["train", "answers", "--recipe", "recipe.toml", "--base", base, "--out", str(tmp_path / "run"), "--json"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launch, "-m", "bot", *command], env=environment, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["after"] < told["before"]
+    assert told["steps"] == 1 and 0.3 * told["train"] > 8  # one process takes two steps of eight rows
+    assert asyncio.run(_trace()) == [("train.answers", "done")]
+    version = document("models", "import", str(tmp_path / "run"))
+    assert version["dataset_sha256"] == told["dataset_sha256"]
 
 
 def test_what_cannot_be_trained_says_why_and_leaves_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +126,24 @@ def test_what_cannot_be_trained_says_why_and_leaves_a_trace(tmp_path: Path, monk
 async def _trace() -> list[tuple[str, str]]:
     async with frontdesk(read(), lambda line: None) as graph:
         return [(entry.action, entry.result) for entry in await graph.audit_log.entries(20) if entry.action.startswith("train")]
+
+
+@pytest.mark.parametrize("withheld", ["7", 7, {"7": True}])
+def test_bad_input_what_is_withheld_is_a_list_or_the_file_is_refused(withheld: object) -> None:
+    with pytest.raises(FrontdeskError, match='"withheld" is a list of ids'):
+        ids_withheld({"question": "How?", "withheld": withheld})
+    assert ids_withheld({"question": "How?", "withheld": [7, "a"]}) == {"7", "a"}, "ids are texts, as those of `relevant`"
+    assert ids_withheld({"question": "How?", "withheld": None}) == frozenset()
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    (["--report", "r.html"], "name the other version with --against"),
+    (["--report", "r.pdf", "--against", "extractive"], "must end in .html or .md"),
+    (["--report", "nowhere/r.md", "--against", "extractive"], "there is no folder nowhere"),
+])  # fmt: skip
+def test_bad_input_a_report_that_cannot_be_written_is_refused_before_the_work(options: list[str], said: str) -> None:
+    refused = CliRunner().invoke(cli, ["evaluate", "answers", str(write("questions.jsonl", [])), *options])
+    assert (refused.exit_code, said in refused.output) == (2, True), refused.output
 
 
 def test_bad_input_an_adapter_of_another_base_is_not_imported(trained: dict[str, Any], tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ class MemoryCounter:
         for_bot: bool = True,
         draft: bool = False,
     ) -> str:
-        record = TurnRecord(uuid.uuid4().hex, address, actor, text, reply, utc_now())
+        record = TurnRecord(uuid.uuid4().hex, address, actor, text, reply, utc_now(), conversation_id=str(address))
         self.book.add(record, for_bot=for_bot, draft=draft)
         return record.turn_id
 

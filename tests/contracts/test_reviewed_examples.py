@@ -32,6 +32,7 @@ async def test_only_good_answers_from_the_knowledge_are_examples_and_leave_with_
     assert (ann.question, ann.answer, ann.passage_id, ann.source, ann.origin, ann.own_words) == (
         "of ann", "By card.", "pay", "review", "test", True,
     )  # fmt: skip
+    assert ann.conversation_id and ann.conversation_id == bob.conversation_id
     assert ann.cites == ()  # a curated answer has no marks
     await counter.privacy.erase("test", "w", "ann")
     assert await source.examples() == (bob,)

@@ -31,6 +31,14 @@ def test_the_scripts_are_executable_posix_shell(script: str) -> None:
     assert subprocess.run(["sh", "-n", str(FOLDER / script)], check=False).returncode == 0
 
 
+@pytest.mark.parametrize(("name", "kind"), [("accelerate-fsdp", "FSDP"), ("accelerate-deepspeed", "DEEPSPEED")])
+def test_the_files_for_several_gpus_are_such_as_accelerate_reads(name: str, kind: str) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(FOLDER / f"{name}.yaml"))  # an unknown key is an error
+    assert (config.distributed_type.value, config.mixed_precision, config.num_machines) == (kind, "bf16", 1)
+
+
 def test_every_base_image_is_named_with_its_version() -> None:
     bases = {rest.partition(" AS ")[0] for name, rest in instructions() if name == "FROM"} - set(stages())
     assert bases == {"python:3.12-slim-bookworm"}

@@ -104,6 +104,14 @@ class Surface(Protocol):
         """The admin confirms the last order; what they are told when it is done."""
         ...
 
+    async def decide(self, act: str, who: str = BOB) -> str:
+        """Somebody presses a button under the first news for staff; what they are told."""
+        ...
+
+    def offered(self) -> list[str]:
+        """The words on the buttons under the first news for staff."""
+        ...
+
     async def set_mode(self, mode: Mode) -> None:
         """Set how much the bot takes part in the help channel."""
         ...
@@ -202,6 +210,19 @@ class InSlack:
         await self.desk.slack.press(in_slack.BOB, in_slack.HELP, asked.ts, "confirm_order")
         await self.desk.slack.until(lambda: len(self.desk.slack.ephemerals) > told)
         return self.desk.slack.ephemerals[-1].text
+
+    async def decide(self, act: str, who: str = BOB) -> str:
+        """See `Surface.decide`."""
+        told = len(self.desk.slack.ephemerals)
+        news = self.desk.slack.by_bot(in_slack.STAFF_ROOM)[0]
+        await self.desk.slack.press(self._people[who], in_slack.STAFF_ROOM, news.ts, act)
+        await self.desk.slack.until(lambda: len(self.desk.slack.ephemerals) > told)
+        return self.desk.slack.ephemerals[-1].text
+
+    def offered(self) -> list[str]:
+        """See `Surface.offered`."""
+        blocks = self.desk.slack.by_bot(in_slack.STAFF_ROOM)[0].blocks
+        return [one["text"]["text"] for block in blocks if block["type"] == "actions" for one in block["elements"]]
 
     async def set_mode(self, mode: Mode) -> None:
         """See `Surface.set_mode`."""
@@ -314,6 +335,18 @@ class InDiscord:
         await self.desk.discord.press(discord_state.BOB, asked, button)
         await self.desk.discord.until(lambda: self._told() > told)
         return self.desk.discord.ephemerals[-1].content
+
+    async def decide(self, act: str, who: str = BOB) -> str:
+        """See `Surface.decide`."""
+        told = self._told()
+        await self._press(self._people[who], self.desk.discord.by_bot(in_discord.STAFF_ROOM)[0], act)
+        await self.desk.discord.until(lambda: self._told() > told)
+        return self.desk.discord.ephemerals[-1].content
+
+    def offered(self) -> list[str]:
+        """See `Surface.offered`."""
+        message = self.desk.discord.by_bot(in_discord.STAFF_ROOM)[0]
+        return [one["label"] for row in message.components for one in row["components"]]
 
     def _told(self) -> int:
         return sum(bool(one.content) for one in self.desk.discord.ephemerals)

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, expect
 from core.members import EVERYWHERE, Role, Scope
 from tests.bot.console.browsing import Window, window
 from tests.bot.console.desk import Desk
-from tests.bot.console.models import CHALLENGER, CHAMPION, stocked
+from tests.bot.console.models import CHALLENGER, CHAMPION, RUN, stocked
 
 pytestmark = pytest.mark.slow
 PASSWORD = "correct horse battery"
@@ -36,6 +36,7 @@ async def test_every_page_can_be_read_by_everybody(desk: Desk, url: str, chromiu
     await here.sign_in(desk, ann)
     promote = f"/models/order?name=promote&argument={CHALLENGER}"
     pages = {"models": "/models", "promote": promote, "audit": "/audit", "members": "/members", "account": "/account"}
+    pages |= {"run": f"/models/runs/{RUN}", "running": f"/models/runs/{'a' * 32}"}
     pages["remove"] = f"/members/{ann.member_id}/remove"
     for name, path in pages.items():
         await here.go(path)

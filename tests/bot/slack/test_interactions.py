@@ -9,13 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.learning_news import choices
 from bot.slack import views
-from bot.slack.blocks import alert, draft, private
+from bot.slack.blocks import alert, draft, private, run_news
 from bot.slack.interactions import ACTIONS, SUBMISSIONS, Command, Pressed, Shortcut, Submitted, Who, command, pressed, shortcut, submitted
 from bot.slack.slash import confirmation
 from core.domain import Action, Address, Citation, Decision, Lineage, Reason, Reply, utc_now
 from core.handoff import State
+from core.learning import LearningRun
+from core.learning import State as Learning
 from core.ports import Delivery
+from core.registry import Kind
 from tests.bot.hostile import PACKET, WAITING
 
 ANN = Who("UANN", "T1")
@@ -84,8 +88,10 @@ def test_every_button_that_is_drawn_is_understood() -> None:
     citation = Citation("p", "t", None, 0.9)
     reply = Reply(Decision.ANSWER, Reason.COMPOSED, "x", (citation,), 0.9, Lineage("m", "i", "p", "e", "q"))
     delivery = Delivery(1, "l", Address("slack", "T1", "C1", "1.0"), "t", reply, "t-0", 1, False, utc_now(), Action.REPLY)
+    run = LearningRun("run-1", Kind.GENERATOR, "cli:ada", Learning.PROMOTED, utc_now(), model_id="b@2", against="a@1")
+    told = [run_news(delivery, choices(replace(run, state=state))) for state in Learning]
     packets = [alert("key", replace(WAITING, state=state), PACKET) for state in State]
-    blocks = [block for message in (private(delivery), draft(delivery, "q"), *packets) for block in message.blocks]
+    blocks = [block for message in (private(delivery), draft(delivery, "q"), *packets, *told) for block in message.blocks]
     blocks += [*views.home(["q"], [], 30)["blocks"], *confirmation("Serve b@2?", "token")]
     drawn = {element["action_id"] for block in blocks if block["type"] == "actions" for element in block["elements"]}
     drawn.add("hand_back")  # under the note to whoever speaks up in a customer's thread

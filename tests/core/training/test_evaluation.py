@@ -57,6 +57,13 @@ def test_figures_of_a_few_answers() -> None:
     assert found["bleu"] is not None and 0 < found["chrf"] < 1
 
 
+def test_how_high_the_right_passage_stands_is_counted_where_there_is_one() -> None:
+    second, nowhere = replace(ONE, passages=(WRONG, RIGHT)), replace(ONE, passages=(WRONG,))
+    found = figures([ONE, second, nowhere, replace(ONE, relevant=frozenset())])
+    assert [found[name] for name in ("recall@1", "recall@3", "mrr")] == pytest.approx([1 / 3, 2 / 3, 0.5])
+    assert figures([replace(ONE, relevant=frozenset())])["mrr"] is None
+
+
 def test_what_cannot_be_counted_is_none() -> None:
     found = figures([replace(ONE, text="I don't know.", reference="")])
     assert [found[name] for name in ("rouge_l", "bleu", "chrf", "citation", "groundedness", "abstention_recall")] == [None] * 6

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from importlib.resources import files
+from typing import Any
 
 import pytest
 
@@ -175,6 +176,62 @@ async def test_bad_input_conflicting_answers_are_told() -> None:
     dataset, _ = await built(FAQ[:20])
     row = next(row for row in dataset.rows if row["meta"]["passage_id"])
     assert parts.conflicts([row, replace_answer(row, "Something else. [1]")]) and not parts.conflicts([row, row])
+
+
+async def test_the_faq_that_is_shipped_contradicts_itself_nowhere() -> None:
+    dataset, _ = await built()
+    assert parts.settled(dataset).rows == dataset.rows
+
+
+async def test_bad_input_conflicting_answers_of_the_faq_are_left_out_and_counted() -> None:
+    dataset, _ = await built(FAQ[:20])
+    faq = next(row for row in dataset.rows if row["meta"]["passage_id"])
+    found = parts.settled(Dataset([*dataset.rows, said(faq, "faq", "other", "Something else. [1]")]))
+    assert faq not in found.rows and len(found.rows) == len(dataset.rows) - 1
+    assert found.left_out == {parts.CONTRADICTED: 2}
+
+
+async def test_bad_input_conflicting_answers_of_corrections_are_refused_with_the_questions_and_what_to_do() -> None:
+    dataset, _ = await built(FAQ[:20])
+    faq = next(row for row in dataset.rows if row["meta"]["passage_id"])
+    one, other = said(faq, "correction", "shipping", "Yes, it does. [1]"), said(faq, "correction", "returns", "No, never. [1]")
+    with pytest.raises(
+        TrainingError, match=r"answer 1 question differently: '.+' \(FAQ rows returns, shipping\).*Take the FAQ row"
+    ) as told:
+        parts.settled(Dataset([*dataset.rows, one, other]))
+    assert parts._question(faq) in str(told.value)
+
+
+async def test_bad_input_conflicting_answers_are_settled_for_whoever_knows_better() -> None:
+    dataset, _ = await built(FAQ[:20])
+    faq = next(row for row in dataset.rows if row["meta"]["passage_id"])
+    older, newer = (said(faq, "correction", "p", f"{answer} [1]") for answer in ("By post.", "By courier."))
+    reviewed = [said(faq, "review", "p", f"{answer} [1]") for answer in ("By pigeon.", "By train.")]
+    for rows, believed in (
+        ([faq, older, newer, *reviewed], [newer]),
+        ([faq, *reviewed], [faq]),
+        (reviewed, reviewed[1:]),
+        ([faq, said(faq, "review", "p", faq["messages"][-1]["content"])], None),
+    ):
+        assert parts.settled(Dataset(list(rows))).rows == (rows if believed is None else believed)
+
+
+async def test_answers_of_one_conversation_are_on_one_side() -> None:
+    dataset, held_out = await built()
+    before = parts.parts(dataset, held_out)
+    judged, learnt = before.held_out[0], before.train[:2]
+    for number, row in enumerate((judged, *learnt)):
+        row["meta"]["conversation"] = "c1" if number < 2 else "c2"
+    found = parts.parts(dataset, held_out)
+    assert found.held_out == before.held_out
+    assert found.train == before.train[1:]
+    assert found.left_out[parts.SPLIT] == 1
+
+
+def said(row: dict[str, Any], source: str, passage_id: str, answer: str) -> dict[str, Any]:
+    """The question of a row as somebody else answers it, from another passage."""
+    meta = {**row["meta"], "source": source, "passage_id": passage_id, "id": f"{source} {passage_id} {answer}"}
+    return replace_answer({**row, "meta": meta}, answer)
 
 
 def replace_answer(row: dict[str, object], answer: str) -> dict[str, object]:

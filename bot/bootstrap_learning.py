@@ -1,0 +1,251 @@
+"""The part of the object graph that learns from what staff approved; with `bot/bootstrap.py` the only namer of concrete classes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from bot.bootstrap import Frontdesk
+from bot.bootstrap_evaluation import Asked, written_by
+from bot.bootstrap_models import announce, chosen_base, control_of, follow_settings, tried, version_of
+from bot.bootstrap_training import Count, Material, base_of, material_of, train_answers
+from bot.learning_news import STOPPED, headline, news
+from core import prompting
+from core.audit import STARTED
+from core.domain import utc_now
+from core.errors import FrontdeskError, ModelError, StorageError, TrainingError
+from core.learning import BEAT_SECONDS, LearningRun, Loss, Report, RunBook, Sample, State
+from core.registry import ARTIFACT, EXTRACTIVE, REMOTE, Alias, Kind, ModelVersion, Step
+from core.staff.model_control import HEARD_SECONDS
+from core.staff.run_control import SILENTLY
+from core.storage.learning_runs import SqlRunBook
+from core.training import report as reports
+from core.training.dataset import Row
+from core.training.evaluation import Written, bare, compared, figures
+from core.training.gate import judge
+from core.training.progress import Progress, Watch
+from core.training.recipe import Recipe
+
+MOST_JUDGED = 500  # held-out questions, evenly spread: a standard error of 0.02 where answers differ by 0.45, in minutes on two cores
+MOST_SAMPLES = 20
+_ACTION = "learning.run"
+
+Retune = Callable[[Frontdesk, str | None, Count], Awaitable[None]]
+
+
+class Wanted(NamedTuple):
+    """What is learnt from, and how; `retune` trains and publishes the retriever first, None: it stays."""
+
+    recipe: Recipe
+    knowledge: str | None = None
+    base: str | None = None
+    retune: Retune | None = None
+
+
+def run_book_of(graph: Frontdesk) -> RunBook:
+    """Where runs are kept."""
+    return SqlRunBook(graph.database)
+
+
+async def learn(graph: Frontdesk, wanted: Wanted, actor: str, count: Count, watch: Watch) -> LearningRun:
+    """Do one run of the loop and return how it ended; staff are told, unless there was nothing to learn.
+
+    Raises `FrontdeskError`, after the run has been ended as failed.
+    """
+    run = LearningRun(uuid.uuid4().hex, Kind.GENERATOR, actor, State.RUNNING, utc_now())
+    try:
+        await run_book_of(graph).begin(run)
+    except FrontdeskError as error:
+        await graph.audit_log.record(actor, _ACTION, wanted.knowledge or "", "refused", problem=str(error))
+        raise
+    await graph.audit_log.record(actor, _ACTION, run.run_id, STARTED, recipe=str(wanted.recipe))
+    stop = threading.Event()
+    try:
+        async with _alive(graph, run):
+            run = await _ran(graph, run, wanted, count, _until(stop, watch))
+    except BaseException as error:
+        run = replace(run, state=State.FAILED, reason=str(error) if isinstance(error, FrontdeskError) else STOPPED)
+        raise
+    finally:
+        stop.set()
+        await _ended(graph, run)
+    return run
+
+
+async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count, watch: Watch) -> LearningRun:
+    """Go through the steps of a run and return how it ended."""
+    await follow_settings(graph, only_first=True)
+    champion, recipe = await version_of(graph, None), wanted.recipe
+    base = await base_of(graph, wanted.base or await _base_of(graph, champion))
+    if wanted.retune:
+        await wanted.retune(graph, wanted.knowledge, count)
+    material = await material_of(graph, wanted.knowledge, recipe, count)
+    run = replace(run, against=champion.model_id)
+    if known := await _learnt_before(graph, material, recipe, base[0]):
+        return replace(run, state=State.NOTHING, model_id=known, reason=f"Nothing new was approved since {known} was trained.")
+    losses: list[Loss] = []
+    folder, outcome = await asyncio.to_thread(train_answers, graph, base, recipe, material, None, _noting(losses, watch))
+    version = await _taken(graph, folder, run.actor, count)
+    curve = (Loss(0, None, outcome.before), *losses)
+    report = await _report(graph, champion, version, material, curve, count)
+    version = replace(version, scores={**version.scores, **_scores(report)})
+    await graph.model_registry.register(version)
+    run, judgement = replace(run, model_id=version.model_id, report=report), judge(report, recipe.held_out)
+    if judgement.passes:
+        return await _promoted(graph, replace(run, reason=judgement.reason))
+    if judgement.corrections:  # what is open is watched; what is no better, or worse, need not take anybody's time
+        await _set_beside(graph, run)
+    return replace(run, state=State.CHALLENGER, reason=judgement.reason)
+
+
+async def _base_of(graph: Frontdesk, champion: ModelVersion) -> str:
+    """Return the model that an adapter is trained for: that of the champion, or the best at hand."""
+    if champion.base:
+        return champion.base
+    has_weights = champion.location != EXTRACTIVE and not champion.location.startswith(REMOTE)
+    return champion.model_id if has_weights else await asyncio.to_thread(chosen_base, graph)
+
+
+async def _learnt_before(graph: Frontdesk, material: Material, recipe: Recipe, base: str) -> str:
+    """Return the version that was trained on the same data with the same recipe and base, empty when there is none."""
+    for one in await graph.model_registry.versions(Kind.GENERATOR):
+        is_same = one.dataset_sha256 == material.sha256 and one.recipe.startswith(f"{recipe} ")
+        if is_same and one.base in (base, f"{ARTIFACT}{base}"):
+            return one.model_id
+    return ""
+
+
+async def _taken(graph: Frontdesk, folder: Path, actor: str, count: Count) -> ModelVersion:
+    known = await graph.model_registry.versions()
+    return await asyncio.to_thread(graph.artifacts.take, str(folder), known, kind=Kind.GENERATOR, actor=actor, watch=count)
+
+
+async def _report(
+    graph: Frontdesk, champion: ModelVersion, version: ModelVersion, material: Material, losses: tuple[Loss, ...], count: Count
+) -> Report:
+    """Let both versions answer what is held out, and compare them."""
+    rows = spread(material.parts.held_out)
+    questions = [question_of(row, material) for row in rows]
+    old = await written_by(graph, champion, questions, lambda step, done, total: count(f"{step} before", done, total))
+    new = await written_by(graph, version, questions, lambda step, done, total: count(f"{step} after", done, total))
+    told = material.figures["versions"] | {"model": version.model_id, "against": champion.model_id, "recipe": version.recipe}
+    return Report(figures(old), figures(new), compared(old, new), losses, samples(rows, old, new), told)
+
+
+def spread(rows: Sequence[Row], most: int = MOST_JUDGED) -> list[Row]:
+    """Return `most` rows, evenly spread over all."""
+    return [rows[place * len(rows) // most] for place in range(most)] if len(rows) > most else list(rows)
+
+
+def question_of(row: Row, material: Material) -> Asked:
+    """Return a held-out row as it is asked: its own prompt, and the right answer, which is empty where that is to abstain."""
+    meta, answer = row["meta"], row["messages"][-1]["content"]
+    prompt = material.prompts[meta["id"]]
+    if prompting.abstains(answer):
+        return Asked(prompt, "", frozenset())
+    return Asked(prompt, bare(answer), frozenset({meta["passage_id"]}))
+
+
+def samples(rows: Sequence[Row], old: Sequence[Written], new: Sequence[Written]) -> tuple[Sample, ...]:
+    """Return what changed for the worst first; a report outlives erasures, so no question in a customer's own words is in it."""
+    found = [
+        Sample(before.question, before.reference, before.text, after.text, before.rouge_l, after.rouge_l)
+        for row, before, after in zip(rows, old, new, strict=True)
+        if before.reference and not row["meta"]["own_words"]
+    ]
+    return tuple(sorted(found, key=lambda one: one.rouge_l_after - one.rouge_l_before)[:MOST_SAMPLES])
+
+
+def _scores(report: Report) -> dict[str, float]:
+    return {name: float(value) for name, value in report.after.items() if value is not None}
+
+
+async def _promoted(graph: Frontdesk, run: LearningRun) -> LearningRun:
+    """Let a version serve, as `frontdesk models promote` does."""
+    try:
+        if not await graph.host_board.reports(HEARD_SECONDS):
+            await tried(graph, run.model_id)
+        await control_of(graph).promote(run.model_id, run.actor)
+    except ModelError as error:
+        return replace(run, state=State.FAILED, reason=f"{run.reason} But it was not promoted: {error}")
+    return replace(run, state=State.PROMOTED)
+
+
+async def _set_beside(graph: Frontdesk, run: LearningRun) -> None:
+    """Let a version write silently beside the champion, unless somebody tries another one there."""
+    current = await graph.model_registry.current(Kind.GENERATOR, Alias.CHALLENGER)
+    if current and current.model_id and not current.reason.startswith(SILENTLY):
+        return
+    after = current.assignment_id if current else 0
+    why = f"{SILENTLY} {run.run_id}"
+    await graph.model_registry.assign(Kind.GENERATOR, Alias.CHALLENGER, run.model_id, Step.PROMOTE, run.actor, reason=why, after=after)
+
+
+@asynccontextmanager
+async def _alive(graph: Frontdesk, run: LearningRun) -> AsyncIterator[None]:
+    """Say again and again that a run goes on."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            with suppress(StorageError):  # it comes back
+                await run_book_of(graph).beat(run.run_id)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+
+
+async def _ended(graph: Frontdesk, run: LearningRun) -> None:
+    """Keep how a run ended, write its report, and tell staff."""
+    await run_book_of(graph).end(run)
+    await graph.audit_log.record(
+        run.actor, _ACTION, run.run_id, run.state.value, model=run.model_id, against=run.against, reason=run.reason
+    )
+    if run.report:
+        await asyncio.to_thread(_write, report_files(graph, run), run.report, headline(run))
+    if run.state is not State.NOTHING:
+        await announce(graph, news(run, graph.settings.console.public_url), f"run-{run.run_id}", run.run_id)
+
+
+def report_files(graph: Frontdesk, run: LearningRun) -> tuple[Path, Path]:
+    """Return where the report of a run is: a page, and Markdown."""
+    folder = graph.settings.data_dir / "training" / "reports"
+    return folder / f"{run.run_id}.html", folder / f"{run.run_id}.md"
+
+
+def _write(files: tuple[Path, Path], report: Report, title: str) -> None:
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    for file, made in zip(files, (reports.html, reports.markdown), strict=True):
+        file.write_text(made(report, title), encoding="utf-8")
+
+
+def _noting(losses: list[Loss], watch: Watch) -> Watch:
+    """Keep the learning curve on the way."""
+    seen: list[float | None] = [None]
+
+    def note(now: Progress) -> None:
+        watch(now)
+        losses.append(Loss(now.step, now.loss, now.held_out if now.held_out != seen[0] else None))
+        seen[0] = now.held_out
+
+    return note
+
+
+def _until(stop: threading.Event, watch: Watch) -> Watch:
+    """End training at its next step once a run was stopped: a thread cannot be cancelled."""
+
+    def checked(now: Progress) -> None:
+        if stop.is_set():
+            raise TrainingError(STOPPED)
+        watch(now)
+
+    return checked

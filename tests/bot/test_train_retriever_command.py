@@ -1,0 +1,90 @@
+"""`frontdesk train retriever`, from the FAQ and what staff approved to an embedder that serves, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bot.bootstrap import frontdesk
+from bot.settings import read
+from core.errors import SnapshotError, TrainingError
+from tests.bot.test_cli import document, run, write
+from tests.core.training.questions import save, topics
+
+RECIPE = """
+learning_rate = 0.003
+epochs = 6
+batch = 8
+looks = 2
+held_out = 0.3
+"""
+ROWS = [{"id": one.name, "question": one.questions[0], "answer": one.answer, "alternatives": list(one.questions[1:])} for one in topics()]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")]
+
+
+@pytest.fixture(autouse=True)
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny embedder of random numbers, and a FAQ that it does not understand."""
+    torch.set_num_threads(1)
+    monkeypatch.setenv("FRONTDESK_MODEL", "extractive")
+    monkeypatch.setenv("FRONTDESK_EMBEDDER", str(save(tmp_path / "base")))
+    run("knowledge", "import", str(write("faq.jsonl", ROWS)))
+    run("knowledge", "publish")
+    Path("recipe.toml").write_text(RECIPE, encoding="utf-8")
+
+
+def _asked() -> dict[str, Any]:
+    """How the held-out wordings of the run, all in one file, find their passages."""
+    rows = [{"question": question, "relevant": [one.name]} for one in topics(wordings=14) for question in one.questions[9:]]
+    found: dict[str, Any] = document("evaluate", "retrieval", str(write("asked.jsonl", rows)))
+    return found
+
+
+def test_from_the_faq_to_an_embedder_that_serves_and_back(tmp_path: Path) -> None:
+    before = _asked()
+    trained = document("train", "retriever", "--recipe", "recipe.toml", "--out", str(tmp_path / "run"))
+    assert trained["after"]["mrr@10"] > trained["before"]["mrr@10"]
+    assert trained["wordings"] > trained["held_out"] > 0 and trained["passages"] == 12
+    assert "| wordings held out |" in (tmp_path / "run" / "README.md").read_text()
+
+    version = document("models", "import", str(tmp_path / "run"), "--kind", "embedder")
+    shown = document("models", "show", version["model_id"])
+    assert shown["dataset_sha256"] == trained["dataset_sha256"] and shown["recipe"].startswith("method=retriever learning_rate=0.003")
+    assert shown["scores"]["held_out_recall@1"] == trained["after"]["recall@1"]
+    assert json.loads((tmp_path / "run" / "frontdesk-run.json").read_text())["base"] == trained["base"]
+
+    run("models", "promote", version["model_id"], "--yes")
+    after = _asked()
+    assert (after["versions"]["embedder"], after["recall@1"] > before["recall@1"]) == (version["model_id"], True)
+    run("models", "rollback", "embedder", "--yes")
+    assert _asked() | {"questions_per_s": 0} == before | {"questions_per_s": 0}
+
+    said = run("train", "retriever", "--recipe", "recipe.toml", "--out", str(tmp_path / "run")).output  # it is trained already
+    assert f"→ {trained['after']['recall@1']:.1%}" in said and "--kind embedder" in said
+    assert asyncio.run(_trace()) == ["done", "done"]
+
+
+async def _trace() -> list[str]:
+    async with frontdesk(read(), lambda line: None) as graph:
+        return [entry.result for entry in await graph.audit_log.entries(50) if entry.action == "train.retriever"]
+
+
+def test_bad_input_what_cannot_be_learnt_from_says_why_and_leaves_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("knowledge", "import", str(write("few.jsonl", ROWS[:1])), "--knowledge", "few")
+    with pytest.raises(SnapshotError, match="'few' is not published"):
+        run("train", "retriever", "--knowledge", "few")
+    run("knowledge", "publish", "--knowledge", "few")
+    with pytest.raises(TrainingError, match=r"wordings to learn from .* more alternatives|lead to the same answer"):
+        run("train", "retriever", "--knowledge", "few")
+    Path("wrong.toml").write_text("bach = 8", encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"no 'bach'\. Did you mean batch"):
+        run("train", "retriever", "--recipe", "wrong.toml")
+    monkeypatch.setenv("FRONTDESK_EMBEDDER", str(tmp_path / "nowhere"))
+    with pytest.raises(TrainingError, match="There is no embedder to tune"):
+        run("train", "retriever")
+    assert asyncio.run(_trace()) == ["refused"] * 3
