@@ -15,12 +15,12 @@ from bot.bootstrap import Frontdesk
 from bot.bootstrap_evaluation import Asked, written_by
 from bot.bootstrap_models import announce, chosen_base, control_of, follow_settings, tried, version_of
 from bot.bootstrap_training import Count, Material, base_of, material_of, train_answers
-from bot.learning_news import STOPPED, headline, news
+from bot.learning_news import headline, news
 from core import prompting
 from core.audit import STARTED
 from core.domain import utc_now
 from core.errors import FrontdeskError, ModelError, StorageError, TrainingError
-from core.learning import BEAT_SECONDS, LearningRun, Loss, Report, RunBook, Sample, State
+from core.learning import BEAT_SECONDS, STOPPED, LearningRun, Loss, Report, RunBook, Sample, State
 from core.registry import ARTIFACT, EXTRACTIVE, REMOTE, Alias, Kind, ModelVersion, Step
 from core.staff.model_control import HEARD_SECONDS
 from core.staff.run_control import SILENTLY
@@ -35,6 +35,7 @@ from core.training.recipe import Recipe
 MOST_JUDGED = 500  # held-out questions, evenly spread: a standard error of 0.02 where answers differ by 0.45, in minutes on two cores
 MOST_SAMPLES = 20
 _ACTION = "learning.run"
+_NAME = "answers"  # of the versions; the digits of each are its own
 
 Retune = Callable[[Frontdesk, str | None, Count], Awaitable[None]]
 
@@ -123,7 +124,7 @@ async def _learnt_before(graph: Frontdesk, material: Material, recipe: Recipe, b
 
 async def _taken(graph: Frontdesk, folder: Path, actor: str, count: Count) -> ModelVersion:
     known = await graph.model_registry.versions()
-    return await asyncio.to_thread(graph.artifacts.take, str(folder), known, kind=Kind.GENERATOR, actor=actor, watch=count)
+    return await asyncio.to_thread(graph.artifacts.take, str(folder), known, name=_NAME, actor=actor, watch=count)
 
 
 async def _report(

@@ -7,7 +7,6 @@ from core.learning import LearningRun, Report, State
 from core.staff.actions import Act
 from core.training.gate import told
 
-STOPPED = "It was stopped in the middle. The same command goes on from what was learnt."
 PROMOTE = Choice(Act.PROMOTE, "Promote", "Let the new version serve", "primary")
 ROLL_BACK = Choice(Act.ROLL_BACK, "Roll back", "Let the version before serve again", "danger")
 KEEP = Choice(Act.KEEP, "Keep", "Leave the version that serves")
