@@ -55,7 +55,7 @@ def run_book_of(graph: Frontdesk) -> RunBook:
 
 
 async def learn(graph: Frontdesk, wanted: Wanted, actor: str, count: Count, watch: Watch) -> LearningRun:
-    """Do one run of the loop and return how it ended; staff are told, unless there was nothing to learn.
+    """Do one run of the loop and return how it ended; staff are told, unless there was nothing to learn or it will be gone on with.
 
     Raises `FrontdeskError`, after the run has been ended as failed.
     """
@@ -71,12 +71,19 @@ async def learn(graph: Frontdesk, wanted: Wanted, actor: str, count: Count, watc
         async with _alive(graph, run):
             run = await _ran(graph, run, wanted, count, _until(stop, watch))
     except BaseException as error:
-        run = replace(run, state=State.FAILED, reason=str(error) if isinstance(error, FrontdeskError) else STOPPED)
+        run = replace(run, state=State.FAILED, reason=_why(error))
         raise
     finally:
         stop.set()
         await _ended(graph, run)
     return run
+
+
+def _why(error: BaseException) -> str:
+    """Return why a run has failed, in words for people."""
+    if isinstance(error, FrontdeskError):
+        return str(error)
+    return STOPPED if isinstance(error, asyncio.CancelledError) else f"It broke off ({type(error).__name__}): see the log."
 
 
 async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count, watch: Watch) -> LearningRun:
@@ -213,7 +220,7 @@ async def _ended(graph: Frontdesk, run: LearningRun) -> None:
     )
     if run.report:
         await asyncio.to_thread(_write, report_files(graph, run), run.report, headline(run))
-    if run.state is not State.NOTHING:
+    if run.state is not State.NOTHING and run.reason != STOPPED:
         await announce(graph, news(run, graph.settings.console.public_url), f"run-{run.run_id}", run.run_id)
 
 

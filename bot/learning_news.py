@@ -22,7 +22,7 @@ def headline(run: LearningRun) -> str:
             return f"Learning: {run.model_id} was trained, {run.against} serves on"
         case State.NOTHING:
             return "Learning: nothing new"
-    return f"Learning: {run.state}"
+    return "Learning failed" if run.state is State.FAILED else "Learning"
 
 
 def news(run: LearningRun, console_url: str) -> str:

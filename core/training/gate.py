@@ -48,13 +48,13 @@ def judge(report: Report, held_out: float, bar: Bar | None = None) -> Judgement:
     found, pairs = report.differences.get(MAIN), _pairs(report.after)
     if found is None:
         return Judgement(False, "None of the held-out questions has an answer to compare with.", math.ceil(bar.fewest / held_out))
-    if worse := _worse(report, bar):
-        return Judgement(False, f"It is worse at {' and '.join(worse)}.")
     needed = max(bar.fewest, questions_needed(found, pairs, bar.margin))
     corrections = math.ceil(max(needed - pairs, 1) / held_out)
     if pairs < bar.fewest:
         few = f"Only {pairs} held-out questions can be compared, and {bar.fewest} are the fewest that tell anything."
         return Judgement(False, f"{few} {_wanted(corrections)}", corrections)
+    if worse := _worse(report, bar):
+        return Judgement(False, f"It is worse at {' and '.join(worse)}.")
     if found.low > bar.margin:
         return Judgement(True, f"It is better at {_MEANS[MAIN]}: {told(found)} on {pairs} questions, and worse at nothing that is guarded.")
     if found.difference <= bar.margin:
