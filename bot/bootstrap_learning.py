@@ -15,12 +15,12 @@ from bot.bootstrap import Frontdesk
 from bot.bootstrap_evaluation import Asked, written_by
 from bot.bootstrap_models import announce, chosen_base, control_of, follow_settings, tried, version_of
 from bot.bootstrap_training import Count, Material, base_of, material_of, train_answers
-from bot.learning_news import STOPPED, headline, news
+from bot.learning_news import headline, news
 from core import prompting
 from core.audit import STARTED
 from core.domain import utc_now
 from core.errors import FrontdeskError, ModelError, StorageError, TrainingError
-from core.learning import BEAT_SECONDS, LearningRun, Loss, Report, RunBook, Sample, State
+from core.learning import BEAT_SECONDS, STOPPED, LearningRun, Loss, Report, RunBook, Sample, State
 from core.registry import ARTIFACT, EXTRACTIVE, REMOTE, Alias, Kind, ModelVersion, Step
 from core.staff.model_control import HEARD_SECONDS
 from core.staff.run_control import SILENTLY
@@ -35,6 +35,7 @@ from core.training.recipe import Recipe
 MOST_JUDGED = 500  # held-out questions, evenly spread: a standard error of 0.02 where answers differ by 0.45, in minutes on two cores
 MOST_SAMPLES = 20
 _ACTION = "learning.run"
+_NAME = "answers"  # of the versions; the digits of each are its own
 
 Retune = Callable[[Frontdesk, str | None, Count], Awaitable[None]]
 
@@ -54,7 +55,7 @@ def run_book_of(graph: Frontdesk) -> RunBook:
 
 
 async def learn(graph: Frontdesk, wanted: Wanted, actor: str, count: Count, watch: Watch) -> LearningRun:
-    """Do one run of the loop and return how it ended; staff are told, unless there was nothing to learn.
+    """Do one run of the loop and return how it ended; staff are told, unless there was nothing to learn or it will be gone on with.
 
     Raises `FrontdeskError`, after the run has been ended as failed.
     """
@@ -70,12 +71,19 @@ async def learn(graph: Frontdesk, wanted: Wanted, actor: str, count: Count, watc
         async with _alive(graph, run):
             run = await _ran(graph, run, wanted, count, _until(stop, watch))
     except BaseException as error:
-        run = replace(run, state=State.FAILED, reason=str(error) if isinstance(error, FrontdeskError) else STOPPED)
+        run = replace(run, state=State.FAILED, reason=_why(error))
         raise
     finally:
         stop.set()
         await _ended(graph, run)
     return run
+
+
+def _why(error: BaseException) -> str:
+    """Return why a run has failed, in words for people."""
+    if isinstance(error, FrontdeskError):
+        return str(error)
+    return STOPPED if isinstance(error, asyncio.CancelledError) else f"It broke off ({type(error).__name__}): see the log."
 
 
 async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count, watch: Watch) -> LearningRun:
@@ -123,7 +131,7 @@ async def _learnt_before(graph: Frontdesk, material: Material, recipe: Recipe, b
 
 async def _taken(graph: Frontdesk, folder: Path, actor: str, count: Count) -> ModelVersion:
     known = await graph.model_registry.versions()
-    return await asyncio.to_thread(graph.artifacts.take, str(folder), known, kind=Kind.GENERATOR, actor=actor, watch=count)
+    return await asyncio.to_thread(graph.artifacts.take, str(folder), known, name=_NAME, actor=actor, watch=count)
 
 
 async def _report(
@@ -212,7 +220,7 @@ async def _ended(graph: Frontdesk, run: LearningRun) -> None:
     )
     if run.report:
         await asyncio.to_thread(_write, report_files(graph, run), run.report, headline(run))
-    if run.state is not State.NOTHING:
+    if run.state is not State.NOTHING and run.reason != STOPPED:
         await announce(graph, news(run, graph.settings.console.public_url), f"run-{run.run_id}", run.run_id)
 
 
