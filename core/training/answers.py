@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -164,6 +165,15 @@ def _curves(work: Path) -> list[Any]:
     return [TensorBoardCallback(SummaryWriter(str(work / "tensorboard")))]
 
 
+def _services() -> list[str]:
+    """Return where curves go beside TensorBoard: to Weights & Biases where it is installed and its own variables ask for it.
+
+    Installed is not enough: it would send losses and the recipe to its servers unasked.
+    """
+    asked = any(os.environ.get(name) for name in ("WANDB_PROJECT", "WANDB_API_KEY"))
+    return ["wandb"] if asked and find_spec("wandb") is not None else []
+
+
 def _columns(one: Encoded) -> dict[str, list[int]]:
     return {"input_ids": one.input_ids, "labels": one.labels}
 
@@ -193,7 +203,7 @@ def _arguments(job: Job) -> Any:
         greater_is_better=False,
         logging_steps=1,
         logging_nan_inf_filter=False,
-        report_to=[],
+        report_to=_services(),
         disable_tqdm=True,
         seed=recipe.seed,
         data_seed=recipe.seed,

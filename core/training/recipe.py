@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -73,6 +74,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "unanswerable": (0, 0.5),
     "looks": (1, 1000), "patience": (1, 1000), "seed": (0, 2**31 - 1),
 }  # fmt: skip
+
+
+def toml(recipe: Recipe) -> str:
+    """Return a recipe as a file that `read` takes, every value in it."""
+    return "".join(f"{field.name} = {json.dumps(getattr(recipe, field.name))}\n" for field in fields(recipe))
 
 
 def read(path: Path) -> Recipe:
