@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +16,12 @@ from bot.bootstrap import Frontdesk
 from bot.bootstrap_evaluation import Asked, written_by
 from bot.bootstrap_models import announce, chosen_base, control_of, follow_settings, tried, version_of
 from bot.bootstrap_training import Count, Material, base_of, material_of, train_answers
-from bot.learning_news import STOPPED, headline, news
+from bot.learning_news import headline, news
 from core import prompting
 from core.audit import STARTED
 from core.domain import utc_now
 from core.errors import FrontdeskError, ModelError, StorageError, TrainingError
-from core.learning import BEAT_SECONDS, LearningRun, Loss, Report, RunBook, Sample, State
+from core.learning import BEAT_SECONDS, STOPPED, LearningRun, Loss, Report, RunBook, Sample, State
 from core.registry import ARTIFACT, EXTRACTIVE, REMOTE, Alias, Kind, ModelVersion, Step
 from core.staff.model_control import HEARD_SECONDS
 from core.staff.run_control import SILENTLY
@@ -35,6 +36,7 @@ from core.training.recipe import Recipe
 MOST_JUDGED = 500  # held-out questions, evenly spread: a standard error of 0.02 where answers differ by 0.45, in minutes on two cores
 MOST_SAMPLES = 20
 _ACTION = "learning.run"
+_NAME = "answers"  # of the versions; the digits of each are its own
 
 Retune = Callable[[Frontdesk, str | None, Count], Awaitable[None]]
 
@@ -54,7 +56,7 @@ def run_book_of(graph: Frontdesk) -> RunBook:
 
 
 async def learn(graph: Frontdesk, wanted: Wanted, actor: str, count: Count, watch: Watch) -> LearningRun:
-    """Do one run of the loop and return how it ended; staff are told, unless there was nothing to learn.
+    """Do one run of the loop and return how it ended; staff are told, unless there was nothing to learn or it will be gone on with.
 
     Raises `FrontdeskError`, after the run has been ended as failed.
     """
@@ -70,7 +72,7 @@ async def learn(graph: Frontdesk, wanted: Wanted, actor: str, count: Count, watc
         async with _alive(graph, run):
             run = await _ran(graph, run, wanted, count, _until(stop, watch))
     except BaseException as error:
-        run = replace(run, state=State.FAILED, reason=str(error) if isinstance(error, FrontdeskError) else STOPPED)
+        run = replace(run, state=State.FAILED, reason=_why(error))
         raise
     finally:
         stop.set()
@@ -78,8 +80,17 @@ async def learn(graph: Frontdesk, wanted: Wanted, actor: str, count: Count, watc
     return run
 
 
+def _why(error: BaseException) -> str:
+    """Return why a run has failed, in words for people."""
+    if isinstance(error, FrontdeskError):
+        return str(error)
+    return STOPPED if isinstance(error, asyncio.CancelledError) else f"It broke off ({type(error).__name__}): see the log."
+
+
 async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count, watch: Watch) -> LearningRun:
     """Go through the steps of a run and return how it ended."""
+    if find_spec("trl") is None:
+        raise TrainingError("Learning needs packages that are not installed: pip install 'frontdesk[local,train]'")
     await follow_settings(graph, only_first=True)
     champion, recipe = await version_of(graph, None), wanted.recipe
     base = await base_of(graph, wanted.base or await _base_of(graph, champion))
@@ -99,8 +110,8 @@ async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count,
     run, judgement = replace(run, model_id=version.model_id, report=report), judge(report, recipe.held_out)
     if judgement.passes:
         return await _promoted(graph, replace(run, reason=judgement.reason))
-    if judgement.corrections:  # what is open is watched; what is no better, or worse, need not take anybody's time
-        await _set_beside(graph, run)
+    # What is open is watched; what is no better, or worse, need not take anybody's time.
+    await _set_beside(graph, run, version.model_id if judgement.corrections else "")
     return replace(run, state=State.CHALLENGER, reason=judgement.reason)
 
 
@@ -123,7 +134,7 @@ async def _learnt_before(graph: Frontdesk, material: Material, recipe: Recipe, b
 
 async def _taken(graph: Frontdesk, folder: Path, actor: str, count: Count) -> ModelVersion:
     known = await graph.model_registry.versions()
-    return await asyncio.to_thread(graph.artifacts.take, str(folder), known, kind=Kind.GENERATOR, actor=actor, watch=count)
+    return await asyncio.to_thread(graph.artifacts.take, str(folder), known, name=_NAME, actor=actor, watch=count)
 
 
 async def _report(
@@ -174,17 +185,19 @@ async def _promoted(graph: Frontdesk, run: LearningRun) -> LearningRun:
         await control_of(graph).promote(run.model_id, run.actor)
     except ModelError as error:
         return replace(run, state=State.FAILED, reason=f"{run.reason} But it was not promoted: {error}")
+    await _set_beside(graph, run, "")
     return replace(run, state=State.PROMOTED)
 
 
-async def _set_beside(graph: Frontdesk, run: LearningRun) -> None:
-    """Let a version write silently beside the champion, unless somebody tries another one there."""
+async def _set_beside(graph: Frontdesk, run: LearningRun, model_id: str) -> None:
+    """Let a version write silently beside the champion in place of that of an earlier run, unless somebody tries another one there."""
     current = await graph.model_registry.current(Kind.GENERATOR, Alias.CHALLENGER)
-    if current and current.model_id and not current.reason.startswith(SILENTLY):
+    there = current.model_id if current else ""
+    if there == model_id or (current and there and not current.reason.startswith(SILENTLY)):
         return
-    after = current.assignment_id if current else 0
+    step, after = Step.PROMOTE if model_id else Step.CLEAR, current.assignment_id if current else 0
     why = f"{SILENTLY} {run.run_id}"
-    await graph.model_registry.assign(Kind.GENERATOR, Alias.CHALLENGER, run.model_id, Step.PROMOTE, run.actor, reason=why, after=after)
+    await graph.model_registry.assign(Kind.GENERATOR, Alias.CHALLENGER, model_id, step, run.actor, reason=why, after=after)
 
 
 @asynccontextmanager
@@ -212,7 +225,7 @@ async def _ended(graph: Frontdesk, run: LearningRun) -> None:
     )
     if run.report:
         await asyncio.to_thread(_write, report_files(graph, run), run.report, headline(run))
-    if run.state is not State.NOTHING:
+    if run.state is not State.NOTHING and run.reason != STOPPED:
         await announce(graph, news(run, graph.settings.console.public_url), f"run-{run.run_id}", run.run_id)
 
 

@@ -7,7 +7,6 @@ from core.learning import LearningRun, Report, State
 from core.staff.actions import Act
 from core.training.gate import told
 
-STOPPED = "It was stopped in the middle. The same command goes on from what was learnt."
 PROMOTE = Choice(Act.PROMOTE, "Promote", "Let the new version serve", "primary")
 ROLL_BACK = Choice(Act.ROLL_BACK, "Roll back", "Let the version before serve again", "danger")
 KEEP = Choice(Act.KEEP, "Keep", "Leave the version that serves")
@@ -23,7 +22,7 @@ def headline(run: LearningRun) -> str:
             return f"Learning: {run.model_id} was trained, {run.against} serves on"
         case State.NOTHING:
             return "Learning: nothing new"
-    return f"Learning: {run.state}"
+    return "Learning failed" if run.state is State.FAILED else "Learning"
 
 
 def news(run: LearningRun, console_url: str) -> str:

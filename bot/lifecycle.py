@@ -21,6 +21,7 @@ from bot.bootstrap_corrections import library_of
 from bot.bootstrap_discord import discord_of
 from bot.bootstrap_handoffs import handoff_watch
 from bot.bootstrap_models import models_of
+from bot.bootstrap_schedule import learning_schedule
 from bot.bootstrap_slack import slack_of
 from bot.live import Line, LiveAdapter, Watch
 from bot.slack.http import PATH
@@ -82,6 +83,7 @@ async def serve(graph: Frontdesk, roles: frozenset[str] = ROLES, *, with_port: b
                 graph.retention(),
                 Bookkeeping(graph.figure_book),
                 handoff_watch(graph.settings, graph.database, graph.ring),
+                learning_schedule(graph),
             )
             background += [tasks.create_task(part.run()) for part in minded]
             logger.info("answering from %r with model %r", (await retriever.manifest()).knowledge, generator.version)

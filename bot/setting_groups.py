@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, field_validator
@@ -9,6 +11,8 @@ from pydantic import BaseModel, Field, field_validator
 from core.presence import Mode
 
 _MODES = "|".join(Mode)
+_SPAN = re.compile(r"[1-9]\d{0,3}[hd]")
+_UNITS = {"h": "hours", "d": "days"}
 
 
 class Policy(BaseModel, extra="forbid"):
@@ -31,7 +35,7 @@ class Limits(BaseModel, extra="forbid"):
 
 
 class Training(BaseModel, extra="forbid"):
-    """What a model may learn from."""
+    """What a model may learn from, and when it does."""
 
     customer_text: str = Field(
         "",
@@ -41,6 +45,20 @@ class Training(BaseModel, extra="forbid"):
     entailment: str = Field(
         "", description="model that judges whether answers follow from their passages: ORG/NAME of a cross-encoder for NLI, or a folder"
     )
+
+    every: str = Field("", description="how often the worker runs `frontdesk learn`: hours or days, such as 24h or 7d; empty: never")
+
+    @field_validator("every")
+    @classmethod
+    def _is_a_span(cls, every: str) -> str:
+        if every and not _SPAN.fullmatch(every):
+            raise ValueError("must be hours or days, such as 24h or 7d")
+        return every
+
+    @property
+    def interval(self) -> timedelta | None:
+        """How often a run begins by itself, None: never."""
+        return timedelta(**{_UNITS[self.every[-1]]: int(self.every[:-1])}) if self.every else None
 
     @property
     def platforms(self) -> frozenset[str]:

@@ -24,6 +24,7 @@ class State(StrEnum):
 
 BEAT_SECONDS = 15.0  # a run says so often that it goes on
 SILENT_SECONDS = 120.0  # after so long its process has died: one that trains on all cores may be late, but not by that much
+STOPPED = "It was stopped in the middle. The same command goes on from what was learnt."
 DIED = "Its process ended in the middle. The same command goes on from what was learnt."
 
 

@@ -14,15 +14,14 @@ from typing import Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_learning import Wanted, learn, report_files
 from bot.bootstrap_training import Count
-from bot.learning_news import STOPPED
 from bot.terminal import STEPS, err, out, print_json, with_frontdesk
 from core.errors import TrainingError
-from core.learning import LearningRun, Report, State
+from core.learning import STOPPED, LearningRun, Report, State
 from core.training import progress as training
 from core.training import recipe as recipes
 from core.training.gate import told
@@ -99,7 +98,7 @@ def _print(run: LearningRun, files: tuple[Path, Path]) -> None:
 
 
 def _table(run: LearningRun, report: Report) -> Table:
-    table = Table("figure", run.against, run.model_id, "difference (95 %)")
+    table = Table("figure", Column(run.against, overflow="fold"), Column(run.model_id, overflow="fold"), "difference (95 %)")
     for name in dict.fromkeys([*report.after, *report.differences]):
         found = report.differences.get(name)
         table.add_row(name, _shown(report.before.get(name)), _shown(report.after.get(name)), told(found) if found else "")

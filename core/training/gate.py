@@ -21,6 +21,7 @@ _MEANS = {
 _SURE = NormalDist().inv_cdf(0.975)  # an interval of 95 %
 _POWER = NormalDist().inv_cdf(0.8)  # four of five comparisons would show the difference
 _INSTANT_MS = 50.0  # who answers faster is no language model, which none can be as fast as
+_NOTICED_MS = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Bar:
 
     margin: float = 0.02  # of ROUGE-L, by which a version must be better for sure: less nobody notices
     tolerance: float = 0.05  # by which a guarded figure may seem worse: a handful of held-out questions sway it by as much
-    slower: float = 1.5  # times the champion's 95th percentile of latency
+    slower: float = 2.0  # times the champion's 95th percentile of latency: they are taken one after the other on a machine that serves
     fewest: int = 20  # held-out questions with an answer: below it a bootstrap interval is narrower than it should be
 
 
@@ -47,13 +48,13 @@ def judge(report: Report, held_out: float, bar: Bar | None = None) -> Judgement:
     found, pairs = report.differences.get(MAIN), _pairs(report.after)
     if found is None:
         return Judgement(False, "None of the held-out questions has an answer to compare with.", math.ceil(bar.fewest / held_out))
-    if worse := _worse(report, bar):
-        return Judgement(False, f"It is worse at {' and '.join(worse)}.")
     needed = max(bar.fewest, questions_needed(found, pairs, bar.margin))
     corrections = math.ceil(max(needed - pairs, 1) / held_out)
     if pairs < bar.fewest:
         few = f"Only {pairs} held-out questions can be compared, and {bar.fewest} are the fewest that tell anything."
         return Judgement(False, f"{few} {_wanted(corrections)}", corrections)
+    if worse := _worse(report, bar):
+        return Judgement(False, f"It is worse at {' and '.join(worse)}.")
     if found.low > bar.margin:
         return Judgement(True, f"It is better at {_MEANS[MAIN]}: {told(found)} on {pairs} questions, and worse at nothing that is guarded.")
     if found.difference <= bar.margin:
@@ -97,7 +98,7 @@ def _worse(report: Report, bar: Bar) -> list[str]:
 
 
 def _slower(before: float | None, after: float | None, bar: Bar) -> list[str]:
-    if before is None or after is None or before < _INSTANT_MS or after <= before * bar.slower:
+    if before is None or after is None or before < _INSTANT_MS or after <= max(before * bar.slower, before + _NOTICED_MS):
         return []
     return [f"answering soon (95 % within {before / 1000:.1f} s, now {after / 1000:.1f} s)"]
 

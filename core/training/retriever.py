@@ -91,6 +91,8 @@ def _opened(folder: Path, job: Job) -> Any:
         model = SentenceTransformer(str(folder), device=job.device, local_files_only=True)
     except (OSError, ValueError) as error:
         raise TrainingError(f"The embedder in {folder} cannot be opened: {error}") from error
+    if model.transformers_model is None:
+        raise TrainingError(f"{job.base} is no transformer, so it cannot be tuned here. Set another embedder: FRONTDESK_EMBEDDER=ORG/NAME")
     if too_long := [size for size in job.recipe.matryoshka if size > model.get_embedding_dimension()]:
         raise TrainingError(f"The recipe's matryoshka names {too_long[0]}; a vector of {job.base} has {model.get_embedding_dimension()}.")
     return model
@@ -242,7 +244,7 @@ def _numbers(model: Any) -> int:
 
 def _require_memory(model: Any, plan: _Plan, recipe: RetrieverRecipe, free: int) -> None:
     """Raise `TrainingError` unless the largest step fits into `free` bytes besides the weights, with the batch that would fit."""
-    config = model[0].auto_model.config
+    config = model.transformers_model.config
     each = config.num_hidden_layers * config.hidden_size * _KEPT_BYTES
     fixed = _numbers(model) * _TRAINED_BYTES + _WORK_BYTES
     tokens = max(sum(_tokens(plan.pairs[position], recipe.max_length) for position in batch) for batch in plan.batches)

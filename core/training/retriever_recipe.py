@@ -12,7 +12,7 @@ from core.training.recipe import Ranges, line, refuse_outside
 class RetrieverRecipe:
     """How a retriever learns; the defaults fit a small model on two CPU cores."""
 
-    learning_rate: float = 5e-5
+    learning_rate: float = 1e-4
     weight_decay: float = 0.01
     warmup: float = 0.1  # share of the steps in which the learning rate rises
     epochs: float = 2.0  # how often each wording is asked

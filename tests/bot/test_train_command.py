@@ -65,7 +65,7 @@ def test_from_the_faq_to_a_version_that_is_compared_with_another(trained: dict[s
     version = document("models", "import", str(tmp_path / "run"))
     shown = document("models", "show", version["model_id"])
     assert shown["base"].endswith(trained["base"]) and shown["dataset_sha256"] == trained["dataset_sha256"]
-    assert shown["recipe"].startswith("method=sft rank=2") and "code=" in shown["recipe"] and "prompt=answer-" in shown["recipe"]
+    assert shown["recipe"].startswith("method=sft adapter=lora rank=2") and "code=" in shown["recipe"] and "prompt=answer-" in shown["recipe"]
     assert shown["scores"]["held_out_loss"] == trained["after"]
     card = (tmp_path / "run" / "README.md").read_text()
     assert "| source: faq |" in card and "| held out |" in card and trained["dataset_sha256"] in card
