@@ -16,8 +16,8 @@ from core.errors import TrainingError
 from core.registry import EXTRACTIVE, REMOTE, ModelVersion
 from core.serving import bases, chat, headroom, weights
 from core.serving.bases import best_device
-from core.training import fitting, pairs, preferences, selfplay, workplace
-from core.training.dataset import Row
+from core.training import fitting, pairs, parts, preferences, processes, selfplay, workplace
+from core.training.dataset import Dataset, Row
 from core.training.encoding import Codec, encoded, encoded_judgements, encoded_pairs
 from core.training.fitting import Job, Outcome
 from core.training.progress import Watch
@@ -77,10 +77,14 @@ async def preferences_of(graph: Frontdesk, knowledge: str | None, recipe: Recipe
     source = judged_examples(graph) if is_kto else corrected_examples(graph)
     examples = await source.examples() if is_corrected(graph, served) else ()
     if not is_kto:
-        return await material_from(graph, served, examples, recipe, count, pairs.paired, pairs.refuse_few)
+        return await material_from(graph, served, examples, recipe, count, _paired, pairs.refuse_few)
     found = await material_from(graph, served, examples, recipe, count, lambda dataset: dataset, pairs.refuse_one_sided)
     liked, disliked = pairs.sides([*found.parts.train, *found.parts.held_out])
     return replace(found, figures=found.figures | {"parts": found.figures["parts"] | {"liked": liked, "disliked": disliked}})
+
+
+def _paired(dataset: Dataset) -> Dataset:
+    return pairs.paired(parts.settled(dataset))
 
 
 def train_preferences(
@@ -90,6 +94,8 @@ def train_preferences(
 
     Raises `TrainingError`.
     """
+    if processes.count() > 1:
+        raise TrainingError("Preferences are learnt by one process. Run the same command without accelerate launch.")
     root = graph.settings.data_dir / "training"
     folder = out or root / f"preferences-{workplace.digest(start.name, str(recipe), material.sha256)}"
     device = best_device() if graph.settings.device == "auto" else graph.settings.device

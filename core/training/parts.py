@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from core import prompting
@@ -98,7 +98,7 @@ def settled(dataset: Dataset) -> Dataset:
     _refuse_torn(disputed)
     wrong = {row["meta"]["id"] for rows in disputed.values() for row in rows if _answer(row) != _believed(rows)}
     rows = [row for row in dataset.rows if row["meta"]["id"] not in wrong]
-    return Dataset(rows, dataset.left_out + Counter({CONTRADICTED: len(dataset.rows) - len(rows)}))
+    return replace(dataset, rows=rows, left_out=dataset.left_out + Counter({CONTRADICTED: len(dataset.rows) - len(rows)}))
 
 
 def _refuse_torn(disputed: Mapping[str, Sequence[Row]]) -> None:
