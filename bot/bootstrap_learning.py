@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_evaluation import Asked, written_by
 from bot.bootstrap_models import announce, chosen_base, control_of, follow_settings, tried, version_of
+from bot.bootstrap_retuning import retuned
 from bot.bootstrap_training import Count, Material, base_of, material_of, train_answers
 from bot.learning_news import headline, news
 from core import prompting
@@ -38,16 +39,14 @@ MOST_SAMPLES = 20
 _ACTION = "learning.run"
 _NAME = "answers"  # of the versions; the digits of each are its own
 
-Retune = Callable[[Frontdesk, str | None, Count], Awaitable[None]]
-
 
 class Wanted(NamedTuple):
-    """What is learnt from, and how; `retune` trains and publishes the retriever first, None: it stays."""
+    """What is learnt from, and how; with `retriever` that is tuned and published first."""
 
     recipe: Recipe
     knowledge: str | None = None
     base: str | None = None
-    retune: Retune | None = None
+    retriever: bool = False
 
 
 def run_book_of(graph: Frontdesk) -> RunBook:
@@ -94,12 +93,12 @@ async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count,
     await follow_settings(graph, only_first=True)
     champion, recipe = await version_of(graph, None), wanted.recipe
     base = await base_of(graph, wanted.base or await _base_of(graph, champion))
-    if wanted.retune:
-        await wanted.retune(graph, wanted.knowledge, count)
+    found = await retuned(graph, wanted.knowledge, run.actor, count, watch) if wanted.retriever else ""
     material = await material_of(graph, wanted.knowledge, recipe, count)
     run = replace(run, against=champion.model_id)
     if known := await _learnt_before(graph, material, recipe, base[0]):
-        return replace(run, state=State.NOTHING, model_id=known, reason=f"Nothing new was approved since {known} was trained.")
+        nothing = f"Nothing new was approved since {known} was trained."
+        return replace(run, state=State.NOTHING, model_id=known, reason=_sentences(found, nothing))
     losses: list[Loss] = []
     folder, outcome = await asyncio.to_thread(train_answers, graph, base, recipe, material, None, _noting(losses, watch))
     version = await _taken(graph, folder, run.actor, count)
@@ -107,12 +106,17 @@ async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count,
     report = await _report(graph, champion, version, material, curve, count)
     version = replace(version, scores={**version.scores, **_scores(report)})
     await graph.model_registry.register(version)
-    run, judgement = replace(run, model_id=version.model_id, report=report), judge(report, recipe.held_out)
+    judgement = judge(report, recipe.held_out)
+    run = replace(run, model_id=version.model_id, report=report, reason=_sentences(found, judgement.reason))
     if judgement.passes:
-        return await _promoted(graph, replace(run, reason=judgement.reason))
+        return await _promoted(graph, run)
     # What is open is watched; what is no better, or worse, need not take anybody's time.
     await _set_beside(graph, run, version.model_id if judgement.corrections else "")
-    return replace(run, state=State.CHALLENGER, reason=judgement.reason)
+    return replace(run, state=State.CHALLENGER)
+
+
+def _sentences(*said: str) -> str:
+    return " ".join(filter(None, said))
 
 
 async def _base_of(graph: Frontdesk, champion: ModelVersion) -> str:

@@ -42,6 +42,10 @@ class TrainingError(FrontdeskError):
     """A model cannot be trained, or was not trained to the end."""
 
 
+class NothingLearntError(TrainingError):
+    """There was too little to learn from, or what was learnt is no better than what was known."""
+
+
 class StorageError(FrontdeskError):
     """The database is missing, too old or out of reach."""
 

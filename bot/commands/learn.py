@@ -36,9 +36,10 @@ _LEARNING_STEPS = {"train": "Training", "answer before": "Asking champion", "ans
 @click.option("--knowledge", metavar="NAME", help="Knowledge base; by default the served one, with what staff corrected.")
 @click.option("--recipe", "recipe_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML; else the defaults.")
 @click.option("--base", metavar="MODEL", help="A registered version, or ORG/NAME; else the base of the model that serves.")
+@click.option("--retriever", is_flag=True, help="Tune the embedder first; where it finds better, index every knowledge base with it.")
 @click.option("--scheduled", is_flag=True, hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(knowledge: str | None, recipe_file: Path | None, base: str | None, scheduled: bool, as_json: bool) -> None:
+def command(knowledge: str | None, recipe_file: Path | None, base: str | None, retriever: bool, scheduled: bool, as_json: bool) -> None:
     """Learn from what staff approved: train, compare with the model that serves, and serve the new one only if it is better.
 
     Both answer the same held-out questions. The new version is registered in any case; staff are told, and can decide otherwise.
@@ -51,7 +52,7 @@ def command(knowledge: str | None, recipe_file: Path | None, base: str | None, s
     """
     recipe = recipes.read(recipe_file) if recipe_file else Recipe()
     actor = SCHEDULE if scheduled else f"cli:{getpass.getuser()}"
-    run, files = with_frontdesk(lambda graph: _learn(graph, Wanted(recipe, knowledge, base), actor))
+    run, files = with_frontdesk(lambda graph: _learn(graph, Wanted(recipe, knowledge, base, retriever), actor))
     if as_json:
         print_json(_document(run, files))
     else:
@@ -133,7 +134,7 @@ def _bars() -> Iterator[_Signs]:
 
         def watch(now: training.Progress) -> None:
             said = f"loss {_shown(now.loss)}, held out {_shown(now.held_out)}"
-            bars.update(task("train", now.steps), completed=now.step, loss=said)
+            bars.update(task(now.what or "train", now.steps), completed=now.step, loss=said)
             if not err.is_terminal and now.loss is not None and now.step % _EVERY == 0:
                 err.print(f"Step {now.step} of {now.steps}: {said}")
 

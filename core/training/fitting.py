@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from core.errors import TrainingError
+from core.errors import NothingLearntError, TrainingError
 from core.training import memory, processes, result, workplace
 from core.training.progress import Watch
 from core.training.recipe import Recipe
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
 CONFIG = "adapter_config.json"
 _FIRST = "first.json"  # the held-out loss of the base, taken once
-
-
-class NothingLearntError(TrainingError):
-    """The held-out loss is no better than before."""
 
 
 class Row(Protocol):

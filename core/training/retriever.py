@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.errors import TrainingError
+from core.errors import NothingLearntError, TrainingError
 from core.training import seating, workplace
 from core.training.finding import FOUND_FIRST, JUDGED, Found, found, judge
 from core.training.progress import Watch
@@ -103,12 +103,12 @@ def _fitted(job: Job, model: Any, plan: _Plan, watch: Watch) -> Outcome:
     trainer = _trainer(job, model, plan, watch)
     before = _first_look(job, trainer)
     if before.mrr_at_10 == 1:
-        raise TrainingError("There is nothing to gain: every held-out wording finds its passage first already.")
+        raise NothingLearntError("There is nothing to gain: every held-out wording finds its passage first already.")
     checkpoint = workplace.newest_checkpoint(job.work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     best, step = trainer.state.best_metric, trainer.state.best_global_step
     if best is None or best <= before.mrr_at_10:
-        raise TrainingError(
+        raise NothingLearntError(
             f"Nothing was gained: held-out wordings have an MRR@10 of {0 if best is None else best:.3f}, it was {before.mrr_at_10:.3f}. "
             "Try a smaller learning_rate, or give the FAQ rows more alternatives."
         )

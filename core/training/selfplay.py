@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.domain import Limits
-from core.errors import TrainingError
+from core.errors import NothingLearntError, TrainingError
 from core.training import fitting, preferences, workplace
 from core.training.encoding import Encoded, EncodedPair
-from core.training.fitting import CONFIG, Job, NothingLearntError, Outcome
+from core.training.fitting import CONFIG, Job, Outcome
 from core.training.parts import FEWEST
 from core.training.progress import Progress, Watch
 from core.training.result import WEIGHTS

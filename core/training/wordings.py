@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.domain import Passage
-from core.errors import TrainingError
+from core.errors import NothingLearntError
 from core.examples import Example
 from core.redaction import redact
 from core.text import fold
@@ -127,14 +127,14 @@ def split(found: Sequence[Topic], left_out: Counter[str], share: float) -> Wordi
 
 
 def refuse_useless(found: Wordings) -> None:
-    """Raise `TrainingError` for wordings that nothing can be learnt from, with what to do."""
+    """Raise `NothingLearntError` for wordings that nothing can be learnt from, with what to do."""
     if found.count < FEWEST or not found.held_out:
-        raise TrainingError(
+        raise NothingLearntError(
             f"There are {found.count} wordings to learn from and {len(found.held_out)} to judge by; {FEWEST} and 1 are the fewest that "
             "make sense. Give the FAQ rows more alternatives (other ways to ask the same), or approve more corrections."
         )
     if len(set(answers_alike(found.topics))) < 2:
-        raise TrainingError("All wordings lead to the same answer, so there is nothing to tell apart. Import more FAQ rows.")
+        raise NothingLearntError("All wordings lead to the same answer, so there is nothing to tell apart. Import more FAQ rows.")
 
 
 def answers_alike(found: Sequence[Topic]) -> list[str]:

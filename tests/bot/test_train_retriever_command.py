@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from bot import bootstrap_retuning
 from bot.bootstrap import frontdesk
 from bot.settings import read
 from core.errors import SnapshotError, TrainingError
+from core.training import recipe as recipes
+from core.training.retriever_recipe import RetrieverRecipe
 from tests.bot.test_cli import document, run, write
 from tests.core.training.questions import save, topics
 
@@ -67,6 +70,22 @@ def test_from_the_faq_to_an_embedder_that_serves_and_back(tmp_path: Path) -> Non
     said = run("train", "retriever", "--recipe", "recipe.toml", "--out", str(tmp_path / "run")).output  # it is trained already
     assert f"→ {trained['after']['recall@1']:.1%}" in said and "--kind embedder" in said
     assert asyncio.run(_trace()) == ["done", "done"]
+
+
+def test_the_learning_loop_serves_the_tuned_one_and_keeps_the_old_one_where_there_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap_retuning, "RetrieverRecipe", lambda: recipes.read_as(RetrieverRecipe, Path("recipe.toml")))
+    said = asyncio.run(_retuned(None))
+    assert "retrieves now: held-out wordings found first" in said
+    assert _asked()["versions"]["embedder"] == said.split()[0]
+    run("knowledge", "import", str(write("few.jsonl", ROWS[:1])), "--knowledge", "few")
+    run("knowledge", "publish", "--knowledge", "few")
+    assert asyncio.run(_retuned("few")).startswith("The retriever stays. ")
+    assert _asked()["versions"]["embedder"] == said.split()[0]
+
+
+async def _retuned(knowledge: str | None) -> str:
+    async with frontdesk(read(), lambda line: None) as graph:
+        return await bootstrap_retuning.retuned(graph, knowledge, "cli:ada", lambda step, done, total: None, lambda now: None)
 
 
 async def _trace() -> list[str]:
