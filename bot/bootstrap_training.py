@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bot.bootstrap import SAMPLE, Frontdesk
@@ -20,7 +21,7 @@ from core.examples import Example
 from core.registry import ARTIFACT, EXTRACTIVE, REMOTE
 from core.serving import bases, chat, headroom, training_run, weights
 from core.serving.bases import best_device
-from core.training import parts, processes, split, workplace
+from core.training import parts, processes, search, split, workplace
 from core.training.answers import fit
 from core.training.card import card, markdown
 from core.training.dataset import Builder, Dataset
@@ -30,8 +31,11 @@ from core.training.fitting import Job, Outcome
 from core.training.parts import Parts
 from core.training.progress import Watch
 from core.training.recipe import Recipe
+from core.training.search import Trial
 
 Count = Callable[[str, int, int], None]  # a step, how much was done since, of how much
+Tell = Callable[[Trial], None]
+Base = tuple[str, weights.Weights]  # what an adapter says it belongs to, and where that is
 _CARD = "README.md"
 
 
@@ -98,7 +102,7 @@ def is_corrected(graph: Frontdesk, served: str) -> bool:
     return served in (SAMPLE, graph.settings.knowledge)
 
 
-async def base_of(graph: Frontdesk, named: str) -> tuple[str, weights.Weights]:
+async def base_of(graph: Frontdesk, named: str) -> Base:
     """Return what an adapter says it belongs to, and the weights. Raises `TrainingError` for what cannot be trained here."""
     known = await graph.model_registry.versions()
     found = next((one for one in known if named in (one.model_id, one.location)), None)
@@ -116,31 +120,55 @@ async def base_of(graph: Frontdesk, named: str) -> tuple[str, weights.Weights]:
     return location, resolved
 
 
-def train_answers(
-    graph: Frontdesk, base: tuple[str, weights.Weights], recipe: Recipe, material: Material, out: Path | None, watch: Watch
-) -> tuple[Path, Outcome]:
-    """Train an adapter, write it with its run and its data card, and return where, and the held-out losses. Blocks.
+def train_answers(graph: Frontdesk, base: Base, recipe: Recipe, material: Material, out: Path | None, watch: Watch) -> tuple[Path, Outcome]:
+    """Train an adapter, or a whole model, write it with its run and its data card, and return where, and the held-out losses. Blocks.
 
     Raises `TrainingError`.
     """
-    name, found = base
-    root = graph.settings.data_dir / "training"
-    folder = out or root / f"answers-{workplace.digest(name, str(recipe), material.sha256)}"
+    root = _root(graph)
+    folder = out or root / f"answers-{workplace.digest(base[0], str(recipe), material.sha256)}"
+    with processes.alone(root / "lock"):
+        outcome = _trained(graph, base, recipe, material, folder, watch)
+    if processes.is_first():
+        _describe(folder, base[0], recipe, material, outcome)
+    return folder, outcome
+
+
+def search_answers(
+    graph: Frontdesk, base: Base, recipe: Recipe, material: Material, count: int, watch: Watch, tell: Tell
+) -> tuple[Recipe, tuple[Trial, ...]]:
+    """Return the best recipe near `recipe`, and all that were tried in short runs, of which nothing is left. Blocks.
+
+    Raises `TrainingError`.
+    """
+    if processes.count() > 1:
+        raise TrainingError("One process searches: run this without accelerate launch, then train with the recipe that it writes.")
+    root = _root(graph)
+    with processes.alone(root / "lock"), TemporaryDirectory(dir=root, prefix="search-") as folder:
+
+        def attempt(number: int, one: Recipe) -> float:
+            return _trained(graph, base, one, material, Path(folder) / str(number), watch).after
+
+        found = search.trials(recipe, count, attempt, tell)
+    return search.best(recipe, found), found
+
+
+def _root(graph: Frontdesk) -> Path:
+    return graph.settings.data_dir / "training"
+
+
+def _trained(graph: Frontdesk, base: Base, recipe: Recipe, material: Material, folder: Path, watch: Watch) -> Outcome:
     device = best_device() if graph.settings.device == "auto" else graph.settings.device
     together = processes.count()
-    with processes.alone(root / "lock"):
-        # Several processes put it on their devices themselves, or parts of it (FSDP, DeepSpeed).
-        model, tokenizer = bases.load(found, device if together == 1 else "cpu", "float32")
-        codec = Codec(partial(chat.encode, tokenizer), partial(chat.encode_answer, tokenizer))
-        rows, judged = (encoded(part, codec, recipe.max_length) for part in (material.parts.train, material.parts.held_out))
-        if not rows or not judged:
-            raise TrainingError(f"Every example is longer than {recipe.max_length} tokens. Set a larger max_length in the recipe.")
-        job = Job(name, recipe, material.sha256, rows, judged, folder, device, processes=together)
-        free = headroom.free_bytes(device) // (together if device == "cpu" else 1)
-        outcome = fit(job, model, tokenizer, free, watch)
-    if processes.is_first():
-        _describe(folder, name, recipe, material, outcome)
-    return folder, outcome
+    # Several processes put it on their devices themselves, or parts of it (FSDP, DeepSpeed).
+    model, tokenizer = bases.load(base[1], device if together == 1 else "cpu", "float32")
+    codec = Codec(partial(chat.encode, tokenizer), partial(chat.encode_answer, tokenizer))
+    rows, judged = (encoded(part, codec, recipe.max_length) for part in (material.parts.train, material.parts.held_out))
+    if not rows or not judged:
+        raise TrainingError(f"Every example is longer than {recipe.max_length} tokens. Set a larger max_length in the recipe.")
+    job = Job(base[0], recipe, material.sha256, rows, judged, folder, device, processes=together)
+    free = headroom.free_bytes(device) // (together if device == "cpu" else 1)
+    return fit(job, model, tokenizer, free, watch)
 
 
 def _describe(folder: Path, base: str, recipe: Recipe, material: Material, outcome: Outcome) -> None:

@@ -23,6 +23,7 @@ TRESPASSES = {
     "The core opens no socket and draws nothing": ("core/dialogue/engine.py", "import rich"),
     "Language models live in core.serving and the trainers": ("retrieval/embedding.py", "import torch"),
     "trl and datasets live in the trainers": ("core/training/dataset.py", "import datasets"),
+    "optuna lives in core.training.search": ("core/training/recipe.py", "import optuna"),
     "sacrebleu lives in core.training.evaluation": ("core/training/card.py", "import sacrebleu"),
     "SQL lives in core.storage": ("bot/dispatch.py", "import sqlalchemy"),
     "sentence_transformers lives in retrieval.embedding and the trainer of it": ("core/serving/local.py", "import sentence_transformers"),

@@ -66,7 +66,7 @@ async def _preferences(graph: Frontdesk, recipe: Recipe, knowledge: str | None, 
         recipe = start.shaped(recipe)
         with progress() as count:
             material = await preferences_of(graph, knowledge, recipe, count)
-        with bars() as watch:
+        with bars("Training") as watch:
             place, outcome = await asyncio.to_thread(train_preferences, graph, start, recipe, material, folder, watch)
     except FrontdeskError as error:
         await graph.audit_log.record(actor, "train.preferences", named or "", "refused", problem=str(error))

@@ -54,7 +54,7 @@ async def _retriever(graph: Frontdesk, recipe: RetrieverRecipe, knowledge: str |
     try:
         base = await asyncio.to_thread(embedder_base, graph)
         found = await wordings_of(graph, knowledge, recipe)
-        with bars() as watch:
+        with bars("Training") as watch:
             place, outcome = await asyncio.to_thread(train_retriever, graph, base, recipe, found, folder, watch)
     except FrontdeskError as error:
         await graph.audit_log.record(actor, "train.retriever", graph.settings.embedder, "refused", problem=str(error))

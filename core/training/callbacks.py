@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,15 @@ def curves(work: Path) -> list[Any]:
     from transformers.integrations import TensorBoardCallback
 
     return [TensorBoardCallback(SummaryWriter(str(work / "tensorboard")))]
+
+
+def services() -> list[str]:
+    """Return where curves go beside TensorBoard: to Weights & Biases where it is installed and its own variables ask for it.
+
+    Installed is not enough: it would send losses and the recipe to its servers unasked.
+    """
+    asked = any(os.environ.get(name) for name in ("WANDB_PROJECT", "WANDB_API_KEY"))
+    return ["wandb"] if asked and find_spec("wandb") is not None else []
 
 
 def _diverged(state: TrainerState, work: str) -> TrainingError:

@@ -134,6 +134,8 @@ def adapter_of(job: Job) -> Any:
 
 def arguments(job: Job) -> dict[str, Any]:
     """Return the arguments of every trainer of transformers."""
+    from core.training.callbacks import services
+
     recipe, every = job.recipe, max(1, job.steps // job.recipe.looks)
     return {
         "output_dir": str(job.work),
@@ -156,7 +158,7 @@ def arguments(job: Job) -> dict[str, Any]:
         "greater_is_better": False,
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
-        "report_to": [],
+        "report_to": services(),
         "disable_tqdm": True,
         "seed": recipe.seed,
         "data_seed": recipe.seed,

@@ -13,7 +13,7 @@ class Progress(NamedTuple):
     steps: int
     loss: float | None = None  # of the step: nats per answer token, of preferences and pairs what their method makes small
     held_out: float | None = None  # of the last look: the same, for a retriever its recall@1
-    what: str = "Training"  # what these steps are
+    what: str = ""  # what these steps are, where they are not those that were asked for
 
 
 Watch = Callable[[Progress], None]

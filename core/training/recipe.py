@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
@@ -108,6 +109,11 @@ def line(recipe: Any, unused: Collection[str] = ()) -> str:
     """Return every value of a recipe that its method uses, by name."""
     told = (field.name for field in fields(recipe) if field.name not in unused)
     return " ".join(f"{name}={_written(getattr(recipe, name))}" for name in told)
+
+
+def toml(recipe: Recipe) -> str:
+    """Return a recipe as a file that `read` takes, every value in it."""
+    return "".join(f"{field.name} = {json.dumps(getattr(recipe, field.name))}\n" for field in fields(recipe))
 
 
 def read(path: Path, method: str = "sft") -> Recipe:

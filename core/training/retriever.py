@@ -188,6 +188,8 @@ def _loss(job: Job, model: Any) -> Any:
 def _arguments(job: Job, steps: int) -> Any:
     from sentence_transformers import SentenceTransformerTrainingArguments
 
+    from core.training.callbacks import services
+
     recipe, every = job.recipe, max(1, steps // job.recipe.looks)
     return SentenceTransformerTrainingArguments(
         output_dir=str(job.work),
@@ -207,7 +209,7 @@ def _arguments(job: Job, steps: int) -> Any:
         greater_is_better=True,
         logging_steps=1,
         logging_nan_inf_filter=False,
-        report_to=[],
+        report_to=services(),
         disable_tqdm=True,
         seed=recipe.seed,
         data_seed=recipe.seed,

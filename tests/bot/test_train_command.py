@@ -19,10 +19,12 @@ from bot import bootstrap_models, bootstrap_shipped
 from bot.bootstrap import Frontdesk, frontdesk
 from bot.bootstrap_evaluation import ids_withheld
 from bot.cli import cli
+from bot.commands import train
 from bot.settings import read
 from core.errors import FrontdeskError, TrainingError
 from core.registry import Alias, Kind
 from core.serving import weights
+from core.training import recipe as recipes
 from tests.bot.test_cli import document, run, write
 from tests.core.serving import tiny
 
@@ -65,7 +67,9 @@ def test_from_the_faq_to_a_version_that_is_compared_with_another(trained: dict[s
     version = document("models", "import", str(tmp_path / "run"))
     shown = document("models", "show", version["model_id"])
     assert shown["base"].endswith(trained["base"]) and shown["dataset_sha256"] == trained["dataset_sha256"]
-    assert shown["recipe"].startswith("method=sft adapter=lora rank=2") and "code=" in shown["recipe"] and "prompt=answer-" in shown["recipe"]
+    assert (
+        shown["recipe"].startswith("method=sft adapter=lora rank=2") and "code=" in shown["recipe"] and "prompt=answer-" in shown["recipe"]
+    )
     assert shown["scores"]["held_out_loss"] == trained["after"]
     card = (tmp_path / "run" / "README.md").read_text()
     assert "| source: faq |" in card and "| held out |" in card and trained["dataset_sha256"] in card
@@ -103,6 +107,21 @@ def test_two_processes_train_one_adapter_and_the_first_speaks_for_both(base: str
     assert asyncio.run(_trace()) == [("train.answers", "done")]
     version = document("models", "import", str(tmp_path / "run"))
     assert version["dataset_sha256"] == told["dataset_sha256"]
+
+
+def test_the_best_of_several_recipes_is_trained_and_kept_beside_the_result(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("train", "answers", "--recipe", "recipe.toml", "--base", base, "--out", str(tmp_path / "run"), "--search", "2")
+    told = document(*command)
+    assert [trial["number"] for trial in told["trials"]] == [1, 2]
+    won = min((trial for trial in told["trials"] if trial["held_out"] is not None), key=lambda trial: trial["held_out"])
+    recipe = recipes.read(Path(told["recipe_file"]))
+    assert (recipe.learning_rate, recipe.rank, recipe.epochs) == (won["learning_rate"], won["rank"], 0.3)
+    assert told["recipe"] == str(recipe) and told["recipe_file"] == str(tmp_path / "run.toml")
+    assert not list((tmp_path / "data" / "training").glob("search-*"))
+    train._print(told)
+    assert "Short runs, best first" in (shown := capsys.readouterr().out) and "run.toml" in shown
 
 
 def test_what_cannot_be_trained_says_why_and_leaves_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

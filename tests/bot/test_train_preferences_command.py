@@ -71,7 +71,7 @@ async def _corrected(state: State, reason: Reason, address: Address, own_words: 
         counter = SqlCounter(graph.database)
         for row in ROWS:
             reply = replace(written(row, "No idea, call 555."), reason=reason)
-            turn_id = await counter.ask(row["question"], replace(address, channel_id=state), reply=reply)
+            turn_id = await counter.ask(row["question"], replace(address, channel_id=f"{state}-{row['id']}"), reply=reply)
             draft = CorrectionDraft(turn_id, row["question"], row["answer"], Cause.WRONG_TEXT, "ann", "console", own_words=own_words)
             correction_id = await counter.corrections.propose(replace(draft, platform=address.platform, workspace_id="w"))
             if state is not State.PENDING:
@@ -95,7 +95,7 @@ async def _judged(*liked: bool) -> None:
         for number, row in enumerate(ROWS):
             helpful = liked[number % len(liked)]
             turn_id = await counter.ask(
-                row["question"], replace(HERE, channel_id="judged"), reply=written(row, row["answer"] if helpful else "No idea.")
+                row["question"], replace(HERE, channel_id=f"judged-{number}"), reply=written(row, row["answer"] if helpful else "No idea.")
             )
             await counter.feedback.give(Feedback(turn_id, "ann", helpful=helpful))
 

@@ -18,6 +18,7 @@ from core.domain import Generation, Limits, Passage
 from core.errors import TrainingError
 from core.serving.artifacts import Artifacts
 from core.serving.local import LocalGenerator
+from core.training import callbacks
 from core.training.answers import fit
 from core.training.progress import Progress
 from tests.core.training.lessons import PLENTY, RECIPE, job, learn
@@ -59,6 +60,19 @@ def test_curves_are_kept_for_tensorboard_beside_the_checkpoints_and_nowhere_else
     learn(tmp_path)
     assert list((tmp_path / "out.work" / "tensorboard").glob("events.out.tfevents.*"))
     assert not (Path.cwd() / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("installed", "asked", "services"), [(True, "WANDB_PROJECT", ["wandb"]), (True, "WANDB_MODE", []), (False, "WANDB_API_KEY", [])]
+)
+def test_curves_leave_the_machine_only_where_weights_and_biases_is_installed_and_asked_for(
+    installed: bool, asked: str, services: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_PROJECT", "WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(asked, "frontdesk")
+    monkeypatch.setattr(callbacks, "find_spec", lambda name: object() if installed and name == "wandb" else None)
+    assert callbacks.services() == services
 
 
 def test_the_same_seed_learns_the_same(tmp_path: Path) -> None:
