@@ -24,13 +24,23 @@ def fit(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fr
 
     The outcome's figure `margin` says by how much, in nats, what is preferred became likelier than what is not. See `fitting.fit`.
     """
-    if job.recipe.method == "kto" and job.recipe.batch < _FEWEST_AT_ONCE:
-        raise TrainingError("KTO compares the answers of a batch with one another. Set batch = 2 or more in the recipe.")
-    build = _kto if job.recipe.method == "kto" else _dpo
+    build = _dpo
+    if job.recipe.method == "kto":
+        _refuse_incomparable(job)
+        build = _kto
     outcome = fitting.fit(job, model, tokenizer, free_bytes, watch, build)
     rewards = (outcome.figures.get(f"rewards/{side}", 0.0) / job.recipe.beta for side in ("chosen", "rejected"))
     chosen, rejected = rewards
     return outcome._replace(figures={"margin": chosen - rejected})
+
+
+def _refuse_incomparable(job: Job) -> None:
+    if job.recipe.batch < _FEWEST_AT_ONCE:
+        raise TrainingError("KTO compares the answers of a batch with one another. Set batch = 2 or more in the recipe.")
+    for rows in _parts(job):
+        if len({row.liked for row in rows}) == 1:
+            side = "👍" if rows[0].liked else "👎"
+            raise TrainingError(f"Of at most {job.recipe.max_length} tokens are only answers that got {side}. Set a larger max_length.")
 
 
 def _dpo(job: Job, model: Any, tokenizer: PreTrainedTokenizerBase, callbacks: list[Any]) -> Any:

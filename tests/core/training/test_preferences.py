@@ -22,7 +22,7 @@ from core.serving import bases, chat
 from core.serving.artifacts import Artifacts
 from core.serving.local import LocalGenerator
 from core.serving.weights import resolve
-from core.training import selfplay
+from core.training import preferences, selfplay
 from core.training.encoding import Codec, encoded
 from core.training.fitting import continued
 from core.training.progress import Progress
@@ -150,9 +150,13 @@ def test_bad_input_kill_9_in_the_middle_of_preferences_the_same_command_goes_on_
     assert max(float((one[name].float() - other[name].float()).abs().max()) for name in one) < 0.02
 
 
-def test_bad_input_kto_cannot_compare_one_answer_with_itself(tmp_path: Path) -> None:
+def test_bad_input_kto_has_nothing_to_compare_with(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"Set batch = 2 or more"):
         learn(tmp_path, recipe=replace(OF["kto"], batch=1))
+    made, model, tokenizer = job(tmp_path, recipe=OF["kto"])
+    short = replace(made, held_out=[one for one in made.held_out if one.liked])  # type: ignore[attr-defined]
+    with pytest.raises(TrainingError, match=r"are only answers that got 👍\. Set a larger max_length"):
+        preferences.fit(short, model, tokenizer, PLENTY, lambda now: None)
     assert not (tmp_path / "out.work").exists()
 
 
