@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,6 +89,8 @@ def _why(error: BaseException) -> str:
 
 async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count, watch: Watch) -> LearningRun:
     """Go through the steps of a run and return how it ended."""
+    if find_spec("trl") is None:
+        raise TrainingError("Learning needs packages that are not installed: pip install 'frontdesk[local,train]'")
     await follow_settings(graph, only_first=True)
     champion, recipe = await version_of(graph, None), wanted.recipe
     base = await base_of(graph, wanted.base or await _base_of(graph, champion))
@@ -107,8 +110,8 @@ async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count,
     run, judgement = replace(run, model_id=version.model_id, report=report), judge(report, recipe.held_out)
     if judgement.passes:
         return await _promoted(graph, replace(run, reason=judgement.reason))
-    if judgement.corrections:  # what is open is watched; what is no better, or worse, need not take anybody's time
-        await _set_beside(graph, run)
+    # What is open is watched; what is no better, or worse, need not take anybody's time.
+    await _set_beside(graph, run, version.model_id if judgement.corrections else "")
     return replace(run, state=State.CHALLENGER, reason=judgement.reason)
 
 
@@ -182,17 +185,19 @@ async def _promoted(graph: Frontdesk, run: LearningRun) -> LearningRun:
         await control_of(graph).promote(run.model_id, run.actor)
     except ModelError as error:
         return replace(run, state=State.FAILED, reason=f"{run.reason} But it was not promoted: {error}")
+    await _set_beside(graph, run, "")
     return replace(run, state=State.PROMOTED)
 
 
-async def _set_beside(graph: Frontdesk, run: LearningRun) -> None:
-    """Let a version write silently beside the champion, unless somebody tries another one there."""
+async def _set_beside(graph: Frontdesk, run: LearningRun, model_id: str) -> None:
+    """Let a version write silently beside the champion in place of that of an earlier run, unless somebody tries another one there."""
     current = await graph.model_registry.current(Kind.GENERATOR, Alias.CHALLENGER)
-    if current and current.model_id and not current.reason.startswith(SILENTLY):
+    there = current.model_id if current else ""
+    if there == model_id or (current and there and not current.reason.startswith(SILENTLY)):
         return
-    after = current.assignment_id if current else 0
+    step, after = Step.PROMOTE if model_id else Step.CLEAR, current.assignment_id if current else 0
     why = f"{SILENTLY} {run.run_id}"
-    await graph.model_registry.assign(Kind.GENERATOR, Alias.CHALLENGER, run.model_id, Step.PROMOTE, run.actor, reason=why, after=after)
+    await graph.model_registry.assign(Kind.GENERATOR, Alias.CHALLENGER, model_id, step, run.actor, reason=why, after=after)
 
 
 @asynccontextmanager
