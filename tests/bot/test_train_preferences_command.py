@@ -116,7 +116,7 @@ def test_each_method_goes_on_from_what_serves_and_makes_a_version_of_its_own(ser
         serves = document("models", "import", str(tmp_path / method))["model_id"]
         shown = document("models", "show", serves)
         assert shown["base"].endswith(served) and shown["dataset_sha256"] == found["dataset_sha256"]
-        assert shown["recipe"].startswith(f"method={method} rank=4")
+        assert shown["recipe"].startswith(f"method={method} ") and "rank=4" in shown["recipe"]
         assert (f"start={found['start']} code=" in shown["recipe"]) == (found["start"] != served)
         assert shown["scores"]["preference_margin"] == found["margin"] and "preference_loss" in shown["scores"]
         assert told in (tmp_path / method / "README.md").read_text()
