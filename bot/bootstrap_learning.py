@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bot.bootstrap import Frontdesk
-from bot.bootstrap_evaluation import Asked, written_by
+from bot.bootstrap_evaluation import Asked, judge_of, supported, written_by
 from bot.bootstrap_models import announce, chosen_base, control_of, follow_settings, tried, version_of
 from bot.bootstrap_retuning import retuned
 from bot.bootstrap_training import Count, Material, base_of, material_of, train_answers
@@ -29,13 +29,13 @@ from core.staff.run_control import SILENTLY
 from core.storage.learning_runs import SqlRunBook
 from core.training import report as reports
 from core.training.dataset import Row
-from core.training.evaluation import Written, bare, compared, figures
+from core.training.evaluation import Written, bare
 from core.training.gate import judge
 from core.training.progress import Progress, Watch
 from core.training.recipe import Recipe
+from core.training.report_of import report_of, samples
 
 MOST_JUDGED = 500  # held-out questions, evenly spread: a standard error of 0.02 where answers differ by 0.45, in minutes on two cores
-MOST_SAMPLES = 20
 _ACTION = "learning.run"
 _NAME = "answers"  # of the versions; the digits of each are its own
 
@@ -91,6 +91,7 @@ async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count,
     if find_spec("trl") is None:
         raise TrainingError("Learning needs packages that are not installed: pip install 'frontdesk[local,train]'")
     await follow_settings(graph, only_first=True)
+    await judge_of(graph)  # what is set must be there before hours of training
     champion, recipe = await version_of(graph, None), wanted.recipe
     base = await base_of(graph, wanted.base or await _base_of(graph, champion))
     found = await retuned(graph, wanted.knowledge, run.actor, count, watch) if wanted.retriever else ""
@@ -149,8 +150,10 @@ async def _report(
     questions = [question_of(row, material) for row in rows]
     old = await written_by(graph, champion, questions, lambda step, done, total: count(f"{step} before", done, total))
     new = await written_by(graph, version, questions, lambda step, done, total: count(f"{step} after", done, total))
+    knowledge = material.figures["versions"]["knowledge"]
+    old, new = [await supported(graph, knowledge, answers, count) for answers in (old, new)]
     told = material.figures["versions"] | {"model": version.model_id, "against": champion.model_id, "recipe": version.recipe}
-    return Report(figures(old), figures(new), compared(old, new), losses, samples(rows, old, new), told)
+    return replace(report_of(old, new, losses=losses, versions=told), samples=shown(rows, old, new))
 
 
 def spread(rows: Sequence[Row], most: int = MOST_JUDGED) -> list[Row]:
@@ -167,14 +170,10 @@ def question_of(row: Row, material: Material) -> Asked:
     return Asked(prompt, bare(answer), frozenset({meta["passage_id"]}))
 
 
-def samples(rows: Sequence[Row], old: Sequence[Written], new: Sequence[Written]) -> tuple[Sample, ...]:
-    """Return what changed for the worst first; a report outlives erasures, so no question in a customer's own words is in it."""
-    found = [
-        Sample(before.question, before.reference, before.text, after.text, before.rouge_l, after.rouge_l)
-        for row, before, after in zip(rows, old, new, strict=True)
-        if before.reference and not row["meta"]["own_words"]
-    ]
-    return tuple(sorted(found, key=lambda one: one.rouge_l_after - one.rouge_l_before)[:MOST_SAMPLES])
+def shown(rows: Sequence[Row], old: Sequence[Written], new: Sequence[Written]) -> tuple[Sample, ...]:
+    """Return the samples of a report; it outlives erasures, so no question in a customer's own words is in it."""
+    kept = [number for number, row in enumerate(rows) if not row["meta"]["own_words"]]
+    return samples([old[number] for number in kept], [new[number] for number in kept])
 
 
 def _scores(report: Report) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.bootstrap_learning import MOST_SAMPLES, question_of, samples, spread
+from bot.bootstrap_learning import question_of, shown, spread
 from bot.bootstrap_training import Material
 from bot.learning_news import choices, news
 from core import prompting
@@ -65,11 +65,11 @@ def written(number: int, text: str) -> Written:
 
 
 def test_samples_begin_with_the_worst_change_and_hold_no_words_of_customers() -> None:
-    rows = [row(number, "x", own_words=number == 0) for number in range(MOST_SAMPLES + 3)]
+    rows = [row(number, "x", own_words=number == 0) for number in range(4)]
     old = [written(number, f"Item {number} is a lamp.") for number in range(len(rows))]
-    new = [replace(one, text="No." if number in (0, 2) else one.text) for number, one in enumerate(old)]
-    found = samples(rows, old, new)
-    assert len(found) == MOST_SAMPLES
+    new = [replace(one, text=("No.", "A lamp it is.", "No.", one.text)[number]) for number, one in enumerate(old)]
+    found = shown(rows, old, new)
+    assert len(found) == 2
     assert (found[0].question, found[0].after, found[0].rouge_l_before) == ("Item 2?", "No.", 1.0)
     assert "Item 0?" not in {one.question for one in found}
 
