@@ -81,7 +81,8 @@ def _trl(rows: list[Row]) -> float:
     told = [{"prompt": row["messages"][:-1], "completion": row["messages"][-1:]} for row in rows]
     with tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(output_dir=folder, num_train_epochs=1, use_cpu=True, report_to=[], save_strategy="no", disable_tqdm=True)
-        lora = LoraConfig(r=8, lora_alpha=16, lora_dropout=0.05, target_modules=list(Recipe().targets), task_type="CAUSAL_LM")
+        plain = Recipe()  # the same adapter: what differs is how it is trained
+        lora = LoraConfig(r=plain.rank, lora_alpha=plain.alpha, target_modules=list(plain.targets), task_type="CAUSAL_LM")
         kept = Dataset.from_list(told)
         SFTTrainer(
             model=model, args=arguments, train_dataset=kept, processing_class=tokenizer, peft_config=lora, callbacks=[Clock()]
