@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -34,6 +35,8 @@ from core.training.gate import judge
 from core.training.progress import Progress, Watch
 from core.training.recipe import Recipe
 from core.training.report_of import report_of, samples
+
+logger = logging.getLogger(__name__)
 
 MOST_JUDGED = 500  # held-out questions, evenly spread: a standard error of 0.02 where answers differ by 0.45, in minutes on two cores
 _ACTION = "learning.run"
@@ -110,7 +113,7 @@ async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count,
     judgement = judge(report, recipe.held_out)
     run = replace(run, model_id=version.model_id, report=report, reason=_sentences(found, judgement.reason))
     if judgement.passes:
-        return await _promoted(graph, run)
+        return await promoted(graph, run)
     # What is open is watched; what is no better, or worse, need not take anybody's time.
     await _set_beside(graph, run, version.model_id if judgement.corrections else "")
     return replace(run, state=State.CHALLENGER)
@@ -180,12 +183,16 @@ def _scores(report: Report) -> dict[str, float]:
     return {name: float(value) for name, value in report.after.items() if value is not None}
 
 
-async def _promoted(graph: Frontdesk, run: LearningRun) -> LearningRun:
-    """Let a version serve, as `frontdesk models promote` does."""
+async def promoted(graph: Frontdesk, run: LearningRun) -> LearningRun:
+    """Let a version serve, as `frontdesk models promote` does, but only in place of the one it was compared with."""
+    current = await graph.model_registry.current(Kind.GENERATOR, Alias.CHAMPION)
+    if current is None or current.model_id != run.against:
+        other = f"{current.model_id} serves since {current.assigned_at:%Y-%m-%d %H:%M} UTC ({current.actor})" if current else "None serves"
+        return replace(run, state=State.CHALLENGER, reason=f"{run.reason} But it was not promoted: {other}, not {run.against} any more.")
     try:
         if not await graph.host_board.reports(HEARD_SECONDS):
             await tried(graph, run.model_id)
-        await control_of(graph).promote(run.model_id, run.actor)
+        await control_of(graph).promote(run.model_id, run.actor, after=current.assignment_id)
     except ModelError as error:
         return replace(run, state=State.FAILED, reason=f"{run.reason} But it was not promoted: {error}")
     await _set_beside(graph, run, "")
@@ -227,7 +234,10 @@ async def _ended(graph: Frontdesk, run: LearningRun) -> None:
         run.actor, _ACTION, run.run_id, run.state.value, model=run.model_id, against=run.against, reason=run.reason
     )
     if run.report:
-        await asyncio.to_thread(_write, report_files(graph, run), run.report, headline(run))
+        try:
+            await asyncio.to_thread(_write, report_files(graph, run), run.report, headline(run))
+        except OSError as error:  # it is in the database too, and staff must hear of what serves now
+            logger.error("the report of run %s was not written: %s", run.run_id, error)
     if run.state is not State.NOTHING and run.reason != STOPPED:
         await announce(graph, news(run, graph.settings.console.public_url), f"run-{run.run_id}", run.run_id)
 

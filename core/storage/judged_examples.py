@@ -66,6 +66,7 @@ def _example(row: RowMapping, candidate: float) -> Example:
         origin=row["platform"],
         own_words=True,
         passage_id=cited[0],
+        conversation_id=row["conversation_id"],
         cites=cited,
         shown=tuple(hit.passage.passage_id for hit in prompting.worth_reading(reply.hits, candidate)),
         liked=row["balance"] > 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core import prompting
@@ -64,7 +64,7 @@ class Builder:
     async def build(self, examples: Iterable[Example], progress: Callable[[], None] = lambda: None) -> Dataset:
         """Return the rows of all examples that may be used; `progress` is called after each."""
         dataset, seen = Dataset(), set[tuple[str, str, bool | None]]()
-        async for example, why_not, row, prompt in self._rows(list(examples)):
+        async for example, why_not, row, prompt in self._rows(self._attributed(list(examples))):
             same = (fold(example.question).lower(), fold(example.answer).lower(), example.liked)
             reason = why_not or (TWICE if same in seen else "")
             seen.add(same)
@@ -76,6 +76,18 @@ class Builder:
             progress()
         return dataset
 
+    def _attributed(self, examples: list[Example]) -> list[Example]:
+        """Return the examples, those wordings of the FAQ being customers' own that came from them with a correction."""
+        own = sorted((one for one in examples if one.own_words), key=self._is_barred)  # what may not be used is believed
+        origins = {_asked(one): one.origin for one in own}
+        return [
+            replace(one, own_words=True, origin=origins[_asked(one)]) if one.source == faq.SOURCE and _asked(one) in origins else one
+            for one in examples
+        ]
+
+    def _is_barred(self, example: Example) -> bool:
+        return example.own_words and example.origin in GUARDED - self._allowed
+
     async def _rows(self, examples: list[Example]) -> AsyncIterator[tuple[Example, str, Row, Prompt | None]]:
         """Yield what comes of each example, in order; many are retrieved at once, as an embedder works on batches."""
         for start in range(0, len(examples), _AT_ONCE):
@@ -85,7 +97,7 @@ class Builder:
 
     async def _row(self, example: Example) -> tuple[str, Row, Prompt | None]:
         """Return why an example is left out, or its row and the prompt in it."""
-        if example.own_words and example.origin in GUARDED - self._allowed:
+        if self._is_barred(example):
             return NOT_ALLOWED, {}, None
         gold = await self._kept(example.passage_id) if example.passage_id else None
         if example.answer and gold is None:
@@ -122,6 +134,10 @@ class Builder:
             return _with(gold, tuple(hit.passage for hit in prompting.worth_reading(seen, self._candidate)))
         others = [hit.passage for hit in seen if gold is None or hit.passage.passage_id != gold.passage_id]
         return _mixed(example.example_id, gold, others), len(others) < len(seen)
+
+
+def _asked(example: Example) -> str:
+    return redact(fold(example.question)).lower()
 
 
 def _mixed(example_id: str, gold: Passage | None, others: list[Passage]) -> tuple[Passage, ...]:

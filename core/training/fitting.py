@@ -84,12 +84,8 @@ def fit(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fr
     workplace.require_room(job.work, memory.checkpoint_bytes(model.config, job.recipe) * 3)
     if processes.is_first():
         workplace.claim(job.work, job.run)
-    try:
+    with workplace.kept(job.work):
         return _fitted(job, model, tokenizer, watch, build)
-    except OSError as error:
-        raise TrainingError(
-            f"Training stopped: {error.strerror or error}. What was learnt until the last look is in {job.work}; the same command goes on."
-        ) from error
 
 
 def continued(recipe: Recipe, start: Path) -> Recipe:

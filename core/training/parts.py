@@ -104,11 +104,17 @@ def settled(dataset: Dataset) -> Dataset:
 def _refuse_torn(disputed: Mapping[str, Sequence[Row]]) -> None:
     torn = {question: _corrections(rows) for question, rows in disputed.items() if len(set(_corrections(rows).values())) > 1}
     if torn:
-        told = "; ".join(f"{question!r} (FAQ rows {', '.join(sorted(answers))})" for question, answers in list(torn.items())[:_NAMED])
+        named = list(torn.items())[:_NAMED]
+        told = "; ".join(f"{_name(question, disputed[question])} (FAQ rows {', '.join(sorted(answers))})" for question, answers in named)
         raise TrainingError(
             f"Approved corrections answer {len(torn)} question{'s' * (len(torn) > 1)} differently: {told}. A model would learn one of "
             "them by chance. Take the FAQ row that is wrong out (console, Knowledge); its corrections are then left out."
         )
+
+
+def _name(question: str, rows: Sequence[Row]) -> str:
+    """Return a question as messages name it: they are kept longer than a customer's own words, and shown to more people."""
+    return "a customer's question" if any(row["meta"]["own_words"] for row in rows) else repr(question)
 
 
 def _corrections(rows: Sequence[Row]) -> dict[str, str]:

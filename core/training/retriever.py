@@ -76,12 +76,8 @@ def fit(job: Job, folder: Path, free_bytes: int, watch: Watch) -> Outcome:
     _require_memory(model, plan, job.recipe, free_bytes)
     workplace.require_room(job.work, _numbers(model) * 12 * 3)
     workplace.claim(job.work, {"base": job.base, "recipe": str(job.recipe), "dataset": job.dataset_sha256})
-    try:
+    with workplace.kept(job.work):
         return _fitted(job, model, plan, watch)
-    except OSError as error:
-        raise TrainingError(
-            f"Training stopped: {error.strerror or error}. What was learnt until the last look is in {job.work}; the same command goes on."
-        ) from error
 
 
 def _opened(folder: Path, job: Job) -> Any:

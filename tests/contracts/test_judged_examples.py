@@ -36,6 +36,7 @@ async def test_an_answer_that_a_model_wrote_comes_with_what_was_thought_of_it_an
     assert (one.example_id, one.question, one.answer, one.liked) == (turn_id, "How?", "By post. [1] By card. [2]", True)
     assert (one.cites, one.shown, one.passage_id) == (("ship", "pay"), ("pay", "ship"), "ship")
     assert (one.source, one.origin, one.own_words) == ("feedback", "test", True)
+    assert one.conversation_id  # which is on one side of the split
 
 
 async def test_only_judgements_of_a_models_own_words_count_and_the_majority_of_them_decides(database: Database) -> None:

@@ -107,6 +107,15 @@ async def test_customers_own_words_are_used_where_the_operator_allows_it(origin:
     assert (len(found.rows), found.left_out) == ((2, {}) if is_used else (1, {NOT_ALLOWED: 1}))
 
 
+async def test_words_that_may_not_be_used_are_not_used_as_the_faq_row_that_they_became_either() -> None:
+    row = Example("faq-track-0", "How long for MY parcel?", "Follow the link.", "faq", "knowledge", own_words=False, passage_id="track")
+    theirs = replace(EXAMPLE, question="how long for my parcel?", own_words=True)
+    found = await built(row, theirs)
+    assert (found.rows, found.left_out) == ([], {NOT_ALLOWED: 2})
+    found = await built(row, theirs, allowed=frozenset({"slack"}))
+    assert [one["meta"]["own_words"] for one in found.rows] == [True, True]  # reports do not show them
+
+
 async def test_what_is_left_out_is_counted_with_its_reason() -> None:
     found = await built(
         EXAMPLE, replace(EXAMPLE, example_id="c2", question="How long does a PARCEL take?"), replace(EXAMPLE, passage_id="gone")

@@ -200,6 +200,10 @@ async def test_bad_input_conflicting_answers_of_corrections_are_refused_with_the
     ) as told:
         parts.settled(Dataset([*dataset.rows, one, other]))
     assert parts._question(faq) in str(told.value)
+    theirs = one | {"meta": one["meta"] | {"own_words": True}}
+    with pytest.raises(TrainingError, match=r"differently: a customer's question \(FAQ rows returns, shipping\)") as told:
+        parts.settled(Dataset([*dataset.rows, theirs, other]))
+    assert parts._question(faq) not in str(told.value)
 
 
 async def test_bad_input_conflicting_answers_are_settled_for_whoever_knows_better() -> None:
