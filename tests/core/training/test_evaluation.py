@@ -81,3 +81,12 @@ def test_an_interval_holds_the_truth_and_narrows_with_more_questions() -> None:
     assert few.low < 0.5 < few.high and many.low < 0.5 < many.high
     assert many.high - many.low < (few.high - few.low) / 5
     assert interval([0.25]) == (0.25, 0.25, 0.25)
+
+
+def test_wordings_of_one_answer_are_not_as_many_observations() -> None:
+    differences = [0.5] * 8 + [-0.2] * 4 + [0.3] * 8  # five rows of the FAQ, each asked in four ways
+    rows = [number // 4 for number in range(20)]
+    each, whole = interval(differences), interval(differences, rows)
+    assert (whole.low < each.low, whole.high >= each.high, whole.difference) == (True, True, each.difference)
+    assert interval(differences, range(20)) == each
+    assert interval(differences, [0] * 20) == each
