@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import save_file
 
 from core.errors import TrainingError
-from core.training import workplace
+from core.training import full_disk, workplace
 
 ROOT = Path(__file__).parents[3]
 HOLDS = """
 import sys
 from pathlib import Path
-from core.training import workplace
+from core.training import full_disk, workplace
 with workplace.alone(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -80,10 +80,10 @@ def _room_for(most: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_bad_input_a_disk_that_is_full_stops_with_how_to_go_on_whoever_writes(tmp_path: Path, write: Callable[[Path], Any]) -> None:
-    with _room_for(100_000), pytest.raises(TrainingError, match=r"Training stopped: .*the same command goes on"), workplace.kept(tmp_path):
+    with _room_for(100_000), pytest.raises(TrainingError, match=r"Training stopped: .*the same command goes on"), full_disk.kept(tmp_path):
         write(tmp_path / "file")
 
 
 def test_what_is_no_failure_of_the_disk_is_raised_as_it_is(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="shapes"), workplace.kept(tmp_path):
+    with pytest.raises(RuntimeError, match="shapes"), full_disk.kept(tmp_path):
         raise RuntimeError("shapes do not match")
