@@ -47,7 +47,7 @@ from core.training.recipe import Recipe
 Row = dict[str, Any]
 _HELD_OUT = 5  # one in so many rows of the FAQ is judged on, and of its questions as many go without their passage
 _ACTOR = "bench"
-RECIPE = Recipe(epochs=1, accumulation=2, looks=4, held_out=0.08, unanswerable=0.05)  # a quarter of an hour on two cores
+RECIPE = Recipe(epochs=0.6, accumulation=2, looks=3, held_out=0.08, unanswerable=0.05)  # a quarter of an hour on two cores
 _SHOWN = ("loss", "rouge_l", "citation", "groundedness", "abstention", "abstention_precision", "abstention_recall", "p50_ms")
 
 
@@ -76,8 +76,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--questions", type=Path, help="questions to them, with references")
     parser.add_argument("--recipe", type=Path, help="TOML; by default one that takes two cores a quarter of an hour")
     parser.add_argument("--wordings", type=int, default=3, help="questions to each row that are learnt from")
-    parser.add_argument("--judged", type=int, default=100, help="questions to what was held out")
-    parser.add_argument("--speed-rows", type=int, default=32, help="rows of the race; 0: no race")
+    parser.add_argument("--judged", type=int, default=60, help="questions to what was held out")
+    parser.add_argument("--speed-rows", type=int, default=16, help="rows of the race; 0: no race")
     parser.add_argument("--rounds", type=int, default=2, help="of the race")
     return parser.parse_args()
 
