@@ -84,7 +84,7 @@ def fit(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fr
     workplace.require_room(job.work, memory.checkpoint_bytes(model.config, job.recipe) * 3)
     if processes.is_first():
         workplace.claim(job.work, job.run)
-    with workplace.kept(job.work):
+    with result.kept(job.work):
         return _fitted(job, model, tokenizer, watch, build)
 
 

@@ -16,7 +16,6 @@ from core.errors import TrainingError
 _CHECKPOINT = "checkpoint-"
 _STATE = "trainer_state.json"  # written last: without it a checkpoint is half a one
 _RUN = "run.json"
-_TORCH_WRITES = "inline_container"  # the part of torch that raises where a file cannot be written
 SPARE_BYTES = 256 << 20  # for logs, and so that the database beside it can go on writing
 
 
@@ -54,22 +53,6 @@ def require_room(folder: Path, needed: int) -> None:
             f"Training needs {(needed + SPARE_BYTES) / 2**20:,.0f} MiB in {existing}, {free / 2**20:,.0f} MiB are free. "
             "Make room, or train elsewhere: --out FOLDER"
         )
-
-
-@contextmanager
-def kept(work: Path) -> Iterator[None]:
-    """Raise `TrainingError` that says how to go on where the disk is full, or fails. Only what Python writes itself raises `OSError`."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, SafetensorError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and _TORCH_WRITES not in str(error):
-            raise
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise TrainingError(
-            f"Training stopped: {said}. What was learnt until the last look is in {work}; the same command goes on."
-        ) from error
 
 
 def claim(work: Path, run: dict[str, str]) -> None:
