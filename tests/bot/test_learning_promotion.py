@@ -1,13 +1,16 @@
-"""A version that has passed takes the place of the one it was compared with, and of no other."""
+"""A version that has passed takes the place of the one it was compared with, and of no other; one that was not judged yet will be."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.bootstrap import frontdesk
-from bot.bootstrap_learning import promoted
+from bot.bootstrap_learning import learnt_before, promoted, run_book_of
 from bot.settings import read
 from core.domain import utc_now
 from core.learning import LearningRun, State
 from core.registry import Alias, Kind, ModelVersion, Step
+from core.training.recipe import Recipe
 
 RUN = LearningRun("run-7", Kind.GENERATOR, "schedule", State.RUNNING, utc_now(), None, "new@3", "old@1", "It is better.")
 
@@ -23,3 +26,14 @@ async def test_what_somebody_else_promoted_while_a_run_went_on_is_not_replaced()
         assert run.reason.startswith("It is better. But it was not promoted: other@2 serves since ")
         current = await graph.model_registry.current(Kind.GENERATOR, Alias.CHAMPION)
         assert current is not None and current.model_id == "other@2"
+
+
+async def test_a_version_whose_run_was_stopped_before_it_was_judged_is_no_reason_to_learn_nothing() -> None:
+    recipe = Recipe()
+    async with frontdesk(read(), lambda line: None) as graph:
+        made = ModelVersion("new@3", Kind.GENERATOR, "artifact:new@3", "org/base", recipe=f"{recipe} code=1", dataset_sha256="7" * 64)
+        await graph.model_registry.register(made)
+        assert await learnt_before(graph, "7" * 64, recipe, "org/base", "old@1") == ""
+        await run_book_of(graph).begin(RUN)
+        await run_book_of(graph).end(replace(RUN, state=State.CHALLENGER))
+        assert await learnt_before(graph, "7" * 64, recipe, "org/base", "old@1") == "new@3"

@@ -51,5 +51,11 @@ def test_a_note_that_a_kill_cut_off_is_written_anew(tmp_path: Path) -> None:
         workplace.claim(tmp_path, {"base": "b"})
 
 
+def test_a_run_that_goes_on_from_something_is_another_one_than_a_run_that_goes_on_from_nothing(tmp_path: Path) -> None:
+    workplace.claim(tmp_path, {"base": "a"})
+    with pytest.raises(TrainingError, match="another start"):
+        workplace.claim(tmp_path, {"base": "a", "start": "b"})
+
+
 def test_the_same_data_recipe_and_base_have_the_same_name() -> None:
     assert workplace.digest("a", "b") == workplace.digest("a", "b") != workplace.digest("ab", "")
