@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from bot.bootstrap import frontdesk
 from bot.bootstrap_learning import learnt_before, promoted, run_book_of
 from bot.settings import read
 from core.domain import utc_now
+from core.errors import TrainingError
 from core.learning import LearningRun, State
 from core.registry import Alias, Kind, ModelVersion, Step
 from core.training.recipe import Recipe
+from tests.bot.test_cli import run
 
 RUN = LearningRun("run-7", Kind.GENERATOR, "schedule", State.RUNNING, utc_now(), None, "new@3", "old@1", "It is better.")
 
@@ -21,9 +26,9 @@ async def test_what_somebody_else_promoted_while_a_run_went_on_is_not_replaced()
             await graph.model_registry.register(ModelVersion(model_id, Kind.GENERATOR, model_id))
         for model_id in ("old@1", "other@2"):
             await graph.model_registry.assign(Kind.GENERATOR, Alias.CHAMPION, model_id, Step.PROMOTE, "cli:eve")
-        run = await promoted(graph, RUN)
-        assert run.state is State.CHALLENGER
-        assert run.reason.startswith("It is better. But it was not promoted: other@2 serves since ")
+        ended = await promoted(graph, RUN)
+        assert ended.state is State.CHALLENGER
+        assert ended.reason.startswith("It is better. But it was not promoted: other@2 serves since ")
         current = await graph.model_registry.current(Kind.GENERATOR, Alias.CHAMPION)
         assert current is not None and current.model_id == "other@2"
 
@@ -37,3 +42,15 @@ async def test_a_version_whose_run_was_stopped_before_it_was_judged_is_no_reason
         await run_book_of(graph).begin(RUN)
         await run_book_of(graph).end(replace(RUN, state=State.CHALLENGER))
         assert await learnt_before(graph, "7" * 64, recipe, "org/base", "old@1") == "new@3"
+
+
+def test_bad_input_a_recipe_of_preferences_is_refused_with_the_command_that_takes_it() -> None:
+    Path("recipe.toml").write_text('method = "dpo"', encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"method is 'dpo', not sft\. Run: frontdesk train preferences"):
+        run("learn", "--recipe", "recipe.toml")
+
+
+def test_bad_input_several_processes_do_not_begin_a_run_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="without accelerate launch"):
+        run("learn")
