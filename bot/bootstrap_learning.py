@@ -29,6 +29,7 @@ from core.staff.model_control import HEARD_SECONDS
 from core.staff.run_control import SILENTLY
 from core.storage.learning_runs import SqlRunBook
 from core.training import report as reports
+from core.training import workplace
 from core.training.dataset import Row
 from core.training.evaluation import Written, bare
 from core.training.gate import judge
@@ -100,7 +101,7 @@ async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count,
     found = await retuned(graph, wanted.knowledge, run.actor, count, watch) if wanted.retriever else ""
     material = await material_of(graph, wanted.knowledge, recipe, count)
     run = replace(run, against=champion.model_id)
-    if known := await _learnt_before(graph, material, recipe, base[0]):
+    if known := await learnt_before(graph, material.sha256, recipe, base[0], run.against):
         nothing = f"Nothing new was approved since {known} was trained."
         return replace(run, state=State.NOTHING, model_id=known, reason=_sentences(found, nothing))
     losses: list[Loss] = []
@@ -113,10 +114,12 @@ async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count,
     judgement = judge(report, recipe.held_out)
     run = replace(run, model_id=version.model_id, report=report, reason=_sentences(found, judgement.reason))
     if judgement.passes:
-        return await promoted(graph, run)
-    # What is open is watched; what is no better, or worse, need not take anybody's time.
-    await _set_beside(graph, run, version.model_id if judgement.corrections else "")
-    return replace(run, state=State.CHALLENGER)
+        run = await promoted(graph, run)
+    else:  # what is open is watched; what is no better, or worse, need not take anybody's time
+        await _set_beside(graph, run, version.model_id if judgement.corrections else "")
+        run = replace(run, state=State.CHALLENGER)
+    await asyncio.to_thread(workplace.tidy, folder)
+    return run
 
 
 def _sentences(*said: str) -> str:
@@ -131,11 +134,15 @@ async def _base_of(graph: Frontdesk, champion: ModelVersion) -> str:
     return champion.model_id if has_weights else await asyncio.to_thread(chosen_base, graph)
 
 
-async def _learnt_before(graph: Frontdesk, material: Material, recipe: Recipe, base: str) -> str:
-    """Return the version that was trained on the same data with the same recipe and base, empty when there is none."""
+async def learnt_before(graph: Frontdesk, dataset_sha256: str, recipe: Recipe, base: str, champion: str) -> str:
+    """Return the version that was trained on the same data with the same recipe and base, empty when there is none.
+
+    One that was registered but not judged, because its run was stopped just then, is none: the next run has to go on to its end.
+    """
+    judged = {champion, *(run.model_id for run in await run_book_of(graph).runs())}
     for one in await graph.model_registry.versions(Kind.GENERATOR):
-        is_same = one.dataset_sha256 == material.sha256 and one.recipe.startswith(f"{recipe} ")
-        if is_same and one.base in (base, f"{ARTIFACT}{base}"):
+        is_same = one.dataset_sha256 == dataset_sha256 and one.recipe.startswith(f"{recipe} ")
+        if is_same and one.model_id in judged and one.base in (base, f"{ARTIFACT}{base}"):
             return one.model_id
     return ""
 

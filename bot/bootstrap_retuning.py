@@ -11,6 +11,8 @@ from bot.bootstrap_retriever import embedder_base, train_retriever, wordings_of
 from bot.bootstrap_training import Count
 from core.errors import NothingLearntError
 from core.registry import Kind, ModelVersion
+from core.training import finding
+from core.training.gate import Bar, told
 from core.training.progress import Watch
 from core.training.retriever_recipe import RetrieverRecipe
 
@@ -18,7 +20,7 @@ _ACTION = "learning.retriever"
 
 
 async def retuned(graph: Frontdesk, knowledge: str | None, actor: str, count: Count, watch: Watch) -> str:
-    """Tune the embedder and, where held-out wordings find their passage better, publish every knowledge base with it.
+    """Tune the embedder and, where held-out wordings surely find their passage better than by what serves, publish with it everywhere.
 
     Return in a sentence what became of it; too little to learn from is no failure. Raises `FrontdeskError`.
     """
@@ -26,17 +28,25 @@ async def retuned(graph: Frontdesk, knowledge: str | None, actor: str, count: Co
     base = await asyncio.to_thread(embedder_base, graph)
     try:
         found = await wordings_of(graph, knowledge, recipe)
-        folder, outcome = await asyncio.to_thread(
+        folder, _ = await asyncio.to_thread(
             train_retriever, graph, base, recipe, found, None, lambda now: watch(now._replace(what="Retriever"))
         )
     except NothingLearntError as error:
         await graph.audit_log.record(actor, _ACTION, base.version, "refused", problem=str(error))
         return f"The retriever stays. {error}"
     version = await _registered(graph, folder, actor, count)
+    served = await graph.retriever(await graph.served_knowledge(knowledge)).embedder()
+    if served.version == version.model_id:
+        return f"{version.model_id} retrieves already."
+    tuned = await asyncio.to_thread(graph.embedder_of_version, version)
+    better, asked = await asyncio.to_thread(finding.compared, found, served.encode, tuned.encode)
+    said = f"MRR@10 of {asked} held-out wordings: {told(better)} against {served.version}."
+    if asked < Bar().fewest or better.low <= 0:  # a single wording that moves up is chance, and to publish takes minutes
+        await graph.audit_log.record(actor, _ACTION, version.model_id, "refused", problem=said)
+        return f"The retriever stays: that {version.model_id} finds better is not sure. {said}"
     await promote_embedder(graph, version, actor, count)
     await graph.audit_log.record(actor, _ACTION, version.model_id, "done", base=base.version, dataset=found.sha256)
-    before, after = outcome.before.recall_at_1, outcome.after.recall_at_1
-    return f"{version.model_id} retrieves now: held-out wordings found first {before:.1%} before, {after:.1%} after."
+    return f"{version.model_id} retrieves now. {said}"
 
 
 async def _registered(graph: Frontdesk, folder: Path, actor: str, count: Count) -> ModelVersion:

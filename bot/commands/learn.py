@@ -22,6 +22,7 @@ from bot.bootstrap_training import Count
 from bot.terminal import STEPS, err, out, print_json, with_frontdesk
 from core.errors import TrainingError
 from core.learning import STOPPED, LearningRun, Report, State
+from core.training import processes
 from core.training import progress as training
 from core.training import recipe as recipes
 from core.training.gate import told
@@ -51,6 +52,9 @@ def command(knowledge: str | None, recipe_file: Path | None, base: str | None, r
       frontdesk learn --recipe recipe.toml --json
     """
     recipe = recipes.read(recipe_file) if recipe_file else Recipe()
+    recipe.refuse_other("sft")
+    if processes.count() > 1:
+        raise TrainingError("One process does the whole loop: run this without accelerate launch. Several may do: frontdesk train answers")
     actor = SCHEDULE if scheduled else f"cli:{getpass.getuser()}"
     run, files = with_frontdesk(lambda graph: _learn(graph, Wanted(recipe, knowledge, base, retriever), actor))
     if as_json:

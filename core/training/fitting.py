@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from core.errors import NothingLearntError, TrainingError
-from core.training import full_disk, memory, processes, result, workplace
+from core.training import memory, processes, result, workplace
 from core.training.progress import Watch
 from core.training.recipe import Recipe
 
@@ -84,7 +84,7 @@ def fit(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fr
     workplace.require_room(job.work, memory.checkpoint_bytes(model.config, job.recipe) * 3)
     if processes.is_first():
         workplace.claim(job.work, job.run)
-    with full_disk.kept(job.work):
+    with result.kept(job.work):
         return _fitted(job, model, tokenizer, watch, build)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.errors import TrainingError
 from core.training import processes
 from core.training.recipe import Recipe
 
@@ -16,6 +19,23 @@ if TYPE_CHECKING:
 WEIGHTS = "adapter_model.safetensors"
 _MODEL = "config.json"
 _TAKEN = (".safetensors", ".json", ".txt", ".model", ".jinja")  # what serving takes of a model; the rest is the trainer's own
+_TORCH_WRITES = "inline_container"  # the part of torch that raises where a file cannot be written
+
+
+@contextmanager
+def kept(work: Path) -> Iterator[None]:
+    """Raise `TrainingError` that says how to go on where the disk is full, or fails. Only what Python writes itself raises `OSError`."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and _TORCH_WRITES not in str(error):
+            raise
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TrainingError(
+            f"Training stopped: {said}. What was learnt until the last look is in {work}; the same command goes on."
+        ) from error
 
 
 def write(trainer: Any, base: str, recipe: Recipe, work: Path, out: Path) -> None:

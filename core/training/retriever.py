@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.errors import NothingLearntError, TrainingError
-from core.training import full_disk, seating, workplace
+from core.training import result, seating, workplace
 from core.training.finding import FOUND_FIRST, JUDGED, Found, found, judge
 from core.training.progress import Watch
 from core.training.retriever_recipe import RetrieverRecipe
@@ -76,7 +76,7 @@ def fit(job: Job, folder: Path, free_bytes: int, watch: Watch) -> Outcome:
     _require_memory(model, plan, job.recipe, free_bytes)
     workplace.require_room(job.work, _numbers(model) * 12 * 3)
     workplace.claim(job.work, {"base": job.base, "recipe": str(job.recipe), "dataset": job.dataset_sha256})
-    with full_disk.kept(job.work):
+    with result.kept(job.work):
         return _fitted(job, model, plan, watch)
 
 

@@ -63,7 +63,7 @@ def claim(work: Path, run: dict[str, str]) -> None:
         known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else run
     except ValueError:  # a kill in the middle of the write
         known = {}
-    if other := sorted(name for name in known if known[name] != run.get(name)):
+    if known and (other := sorted(name for name in known.keys() | run.keys() if known.get(name) != run.get(name))):
         raise TrainingError(
             f"{work} holds a run that was begun with another {' and '.join(other)}. Train elsewhere (--out FOLDER), or delete the folder."
         )
@@ -82,6 +82,12 @@ def newest_checkpoint(work: Path) -> Path | None:
         elif number.isdecimal():
             found[int(number)] = folder
     return found[max(found)] if found else None
+
+
+def tidy(out: Path) -> None:
+    """Delete the checkpoints of a run whose result in `out` was registered: nothing goes on from them, and each run has its own."""
+    for folder in out.with_name(f"{out.name}.work").glob(f"{_CHECKPOINT}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_whole(folder: Path) -> bool:

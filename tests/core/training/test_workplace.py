@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from core.errors import TrainingError
-from core.training import full_disk, workplace
+from core.training import workplace
 
 ROOT = Path(__file__).parents[3]
 HOLDS = """
 import sys
 from pathlib import Path
-from core.training import full_disk, workplace
+from core.training import workplace
 with workplace.alone(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
-
-LARGE = {"weights": torch.zeros(100_000)}
-WRITERS: list[Callable[[Path], Any]] = [
-    lambda path: path.write_bytes(bytes(400_000)),
-    lambda path: save_file(LARGE, path),
-    lambda path: torch.save(LARGE, path),
-]
 
 
 def test_bad_input_two_runs_at_once_the_second_is_refused_and_may_begin_when_the_first_is_killed(tmp_path: Path) -> None:
@@ -64,26 +51,11 @@ def test_a_note_that_a_kill_cut_off_is_written_anew(tmp_path: Path) -> None:
         workplace.claim(tmp_path, {"base": "b"})
 
 
+def test_a_run_that_goes_on_from_something_is_another_one_than_a_run_that_goes_on_from_nothing(tmp_path: Path) -> None:
+    workplace.claim(tmp_path, {"base": "a"})
+    with pytest.raises(TrainingError, match="another start"):
+        workplace.claim(tmp_path, {"base": "a", "start": "b"})
+
+
 def test_the_same_data_recipe_and_base_have_the_same_name() -> None:
     assert workplace.digest("a", "b") == workplace.digest("a", "b") != workplace.digest("ab", "")
-
-
-@contextmanager
-def _room_for(most: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.mark.parametrize("write", WRITERS)
-def test_bad_input_a_disk_that_is_full_stops_with_how_to_go_on_whoever_writes(tmp_path: Path, write: Callable[[Path], Any]) -> None:
-    with _room_for(100_000), pytest.raises(TrainingError, match=r"Training stopped: .*the same command goes on"), full_disk.kept(tmp_path):
-        write(tmp_path / "file")
-
-
-def test_what_is_no_failure_of_the_disk_is_raised_as_it_is(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="shapes"), full_disk.kept(tmp_path):
-        raise RuntimeError("shapes do not match")
