@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from datetime import UTC, datetime
 
 from core.tracing import current_ids
@@ -81,6 +82,8 @@ def quiet_libraries() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # peft 0.21 and trl 1.16 use a name that transformers 5.23 has given another: nothing that whoever runs this could mend.
+    warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing` is deprecated", FutureWarning)
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
