@@ -48,6 +48,8 @@ class Window:
 
     async def look(self, name: str) -> None:
         """Check the page that is open: nothing serious for axe-core, nothing that scrolls sideways, no complaint of the browser."""
+        # A click waits until the next page has begun; until its style sheet is there, axe-core would judge a page nobody sees.
+        await self.tab.wait_for_load_state("load")
         if folder := os.environ.get(SHOTS):
             Path(folder).mkdir(parents=True, exist_ok=True)
             await self.tab.screenshot(path=f"{folder}/{name}.png", full_page=True)
