@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from core.training.wordings import Pair, Topic, Wordings, answers_alike
 
 _FIRST = "first.json"  # how the base finds what is held out, taken once
 _OF_A_TOPIC = 8  # texts whose mean tells where a topic lies
-_TRAINED_BYTES = 16  # of a number: itself, its gradient and AdamW's two, 4 bytes each
+_TRAINED_BYTES = 20  # of a number: itself, as it was, its gradient and AdamW's two, 4 bytes each
 _KEPT_BYTES = 160  # for each token, layer and number of its width: what the way back needs, in float32 (40 numbers)
 _WORK_BYTES = 512 << 20
 
@@ -100,18 +100,26 @@ def _fitted(job: Job, model: Any, plan: _Plan, watch: Watch) -> Outcome:
     before = _first_look(job, trainer)
     if before.mrr_at_10 == 1:
         raise NothingLearntError("There is nothing to gain: every held-out wording finds its passage first already.")
+    base = {name: weight.clone() for name, weight in model.state_dict().items()}
     checkpoint = workplace.newest_checkpoint(job.work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    best, step = trainer.state.best_metric, trainer.state.best_global_step
-    if best is None or best <= before.mrr_at_10:
+    _mix(model, base, job.recipe.mix)
+    after = found(trainer.evaluate())
+    if after.mrr_at_10 <= before.mrr_at_10:
         raise NothingLearntError(
-            f"Nothing was gained: held-out wordings have an MRR@10 of {0 if best is None else best:.3f}, it was {before.mrr_at_10:.3f}. "
+            f"Nothing was gained: held-out wordings have an MRR@10 of {after.mrr_at_10:.3f}, it was {before.mrr_at_10:.3f}. "
             "Try a smaller learning_rate, or give the FAQ rows more alternatives."
         )
-    after = next(found(log) for log in reversed(trainer.state.log_history) if log.get(JUDGED) == best)
     model.max_seq_length = reads
     _write(job, model)
-    return Outcome(before, after, step or len(plan.batches))
+    return Outcome(before, after, trainer.state.best_global_step or len(plan.batches))
+
+
+def _mix(model: Any, base: Mapping[str, Any], share: float) -> None:
+    """Average the weights with the base's, `share` of what was tuned (Xiao et al. 2023, "LM-Cocktail"; Wortsman et al. 2022, "WiSE-FT")."""
+    for name, weight in model.state_dict().items():
+        if weight.is_floating_point():
+            weight.lerp_(base[name], 1 - share)
 
 
 def _plan(job: Job, model: Any) -> _Plan:

@@ -20,6 +20,7 @@ class RetrieverRecipe:
     scale: float = 20.0  # of cosines in the loss; its inverse is the temperature
     max_length: int = 128  # tokens of a text in training; the model reads as many as before when it serves
     matryoshka: tuple[int, ...] = ()  # numbers of a vector that are to do on their own, such as [384, 192, 96]
+    mix: float = 0.5  # share of the tuned weights in what is written, the rest is the base's: what was tuned whole forgets other domains
     held_out: float = 0.1  # share of the alternatives that are kept for judging
     looks: int = 4  # at how the held-out wordings are found, in the whole run; each leaves a checkpoint
     patience: int = 2  # looks without a better ranking until it stops
@@ -38,5 +39,6 @@ class RetrieverRecipe:
 
 _RANGES: Ranges = {
     "learning_rate": (1e-8, 0.1), "weight_decay": (0, 1), "warmup": (0, 0.9), "epochs": (0.01, 100), "batch": (2, 4096), "scale": (1, 200),
-    "max_length": (16, 8192), "held_out": (0.01, 0.5), "looks": (1, 1000), "patience": (1, 1000), "seed": (0, 2**31 - 1),
+    "max_length": (16, 8192), "mix": (0.01, 1), "held_out": (0.01, 0.5), "looks": (1, 1000), "patience": (1, 1000),
+    "seed": (0, 2**31 - 1),
 }  # fmt: skip

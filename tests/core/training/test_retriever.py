@@ -52,6 +52,15 @@ def test_the_first_numbers_of_a_vector_do_on_their_own(tmp_path: Path) -> None:
     assert sum(found // 2 == place // 2 for place, found in enumerate(nearest)) > len(nearest) // 2
 
 
+def test_what_is_written_lies_between_the_base_and_what_was_tuned(tmp_path: Path) -> None:
+    for name, share in (("whole", 1.0), ("mixed", 0.25)):
+        learn(tmp_path / name, recipe=replace(RECIPE, mix=share))
+    base, whole, mixed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole/base", "whole/out", "mixed/out"))
+    assert max(float((whole[name] - base[name]).abs().max()) for name in base) > 0.01
+    for name, weight in base.items():
+        torch.testing.assert_close(mixed[name], weight + 0.25 * (whole[name] - weight), atol=1e-4, rtol=0)
+
+
 def test_bad_input_kill_9_in_the_middle_the_same_command_goes_on_and_ends_alike(tmp_path: Path) -> None:
     whole = learn(tmp_path / "whole")
     shutil.copytree(tmp_path / "whole" / "base", tmp_path / "broken" / "base")
@@ -106,7 +115,7 @@ def test_bad_input_what_gains_nothing_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_bad_input_where_everything_is_found_already_there_is_nothing_to_learn(tmp_path: Path) -> None:
-    learn(tmp_path / "first")
+    learn(tmp_path / "first", recipe=replace(RECIPE, mix=1))
     shutil.copytree(tmp_path / "first" / "out", tmp_path / "again" / "base")
     with pytest.raises(TrainingError, match="nothing to gain"):
         learn(tmp_path / "again")
