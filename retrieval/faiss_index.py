@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +34,13 @@ class FaissIndex:
         """Index `vectors`, float32 of shape (rows, dimension), each of unit length."""
         import faiss
 
-        faiss.omp_set_num_threads(os.cpu_count() or 1)
         rows, dimension = vectors.shape
         index: Any = faiss.IndexFlatIP(dimension)
         if rows > EXACT_UP_TO:
             index = faiss.IndexHNSWFlat(dimension, _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
             index.hnsw.efConstruction = _HNSW_BUILD_BREADTH
-        index.add(vectors)
+        with _threads(os.cpu_count() or 1):
+            index.add(vectors)
         return cls(index)
 
     @classmethod
@@ -70,11 +72,9 @@ class FaissIndex:
 
     def search(self, question: Vectors, count: int) -> tuple[NDArray[np.int64], Vectors]:
         """Return the rows nearest to one vector, shape (dimension,), best first, with their cosines; fewer than `count` if there are."""
-        import faiss
-
-        faiss.omp_set_num_threads(1)  # two waiting thread pools, FAISS's and numpy's, made one search take 12 ms instead of 1.8
         count = min(count, self.rows)
-        cosines, rows = self._index.search(question[None], count, params=self._breadth(count))
+        with _threads(1):  # two waiting thread pools, FAISS's and numpy's, made one search take 12 ms instead of 1.8
+            cosines, rows = self._index.search(question[None], count, params=self._breadth(count))
         found = rows[0] >= 0  # FAISS fills up with -1, and answers a NaN vector with nothing else
         return rows[0][found], cosines[0][found]
 
@@ -89,3 +89,16 @@ class FaissIndex:
     def vectors(self, rows: NDArray[np.int64]) -> Vectors:
         """Return the stored vectors of `rows`, shape (len(rows), dimension)."""
         return np.asarray(self._index.reconstruct_batch(np.ascontiguousarray(rows, np.int64)), np.float32)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let FAISS use `count` threads. Torch has the same OpenMP, and what is trained next in this thread would be left with as many."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(count)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -29,6 +30,16 @@ def test_rows_come_nearest_first_with_their_cosines() -> None:
     assert rows[0] == 7
     assert np.allclose(cosines, np.sort(vectors @ vectors[7])[::-1], atol=1e-5)
     assert sorted(rows.tolist()) == list(range(50))
+
+
+def test_whoever_calls_has_as_many_threads_afterwards_as_before() -> None:
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    try:
+        FaissIndex.build(unit_vectors(50)).search(unit_vectors(1)[0], 5)
+        assert faiss.omp_get_max_threads() == 3
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def test_up_to_the_limit_search_is_exact_and_above_it_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
