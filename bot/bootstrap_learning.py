@@ -19,6 +19,7 @@ from bot.bootstrap_models import announce, chosen_base, control_of, follow_setti
 from bot.bootstrap_retuning import retuned
 from bot.bootstrap_training import Count, Material, base_of, material_of, train_answers
 from bot.learning_news import headline, news
+from bot.learning_pace import Pace
 from core import prompting
 from core.audit import STARTED
 from core.domain import utc_now
@@ -71,10 +72,10 @@ async def learn(graph: Frontdesk, wanted: Wanted, actor: str, count: Count, watc
         await graph.audit_log.record(actor, _ACTION, wanted.knowledge or "", "refused", problem=str(error))
         raise
     await graph.audit_log.record(actor, _ACTION, run.run_id, STARTED, recipe=str(wanted.recipe))
-    stop = threading.Event()
+    stop, pace = threading.Event(), Pace(count, watch)
     try:
-        async with _alive(graph, run):
-            run = await _ran(graph, run, wanted, count, _until(stop, watch))
+        async with _alive(graph, run, pace):
+            run = await _ran(graph, run, wanted, pace.count, _until(stop, pace.watch))
     except BaseException as error:
         run = replace(run, state=State.FAILED, reason=_why(error))
         raise
@@ -225,14 +226,14 @@ async def _set_beside(graph: Frontdesk, run: LearningRun, model_id: str) -> None
 
 
 @asynccontextmanager
-async def _alive(graph: Frontdesk, run: LearningRun) -> AsyncIterator[None]:
-    """Say again and again that a run goes on."""
+async def _alive(graph: Frontdesk, run: LearningRun, pace: Pace) -> AsyncIterator[None]:
+    """Say again and again that a run goes on, and how far it is."""
 
     async def beat() -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             with suppress(StorageError):  # it comes back
-                await run_book_of(graph).beat(run.run_id)
+                await run_book_of(graph).beat(run.run_id, pace.doing)
 
     beating = asyncio.create_task(beat())
     try:

@@ -67,6 +67,16 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)  # of the index, the embedder, the prompt, the data, the recipe
 
 
+class Doing(NamedTuple):
+    """The part of a run that goes on, and how far that is."""
+
+    part: str  # "train", "answer after": as its bar is named
+    done: int
+    total: int
+    loss: float | None = None  # of the last step, where it trains
+    left_seconds: float | None = None  # as long as this part goes on as fast; None at its beginning
+
+
 @dataclass(frozen=True, slots=True)
 class LearningRun:
     """One run of the loop for one kind of model."""
@@ -81,6 +91,7 @@ class LearningRun:
     against: str = ""  # the champion it was compared with
     reason: str = ""  # why it was promoted or not, or what failed, in a sentence for people
     report: Report | None = None
+    doing: Doing | None = None  # while it goes on; as old as its last sign of life
 
 
 def goes_on(run: LearningRun) -> TrainingError:
@@ -98,8 +109,8 @@ class RunBook(Protocol):
         """Keep a run that starts. Raises `TrainingError` while another one goes on."""
         ...
 
-    async def beat(self, run_id: str) -> None:
-        """Say that a run still goes on."""
+    async def beat(self, run_id: str, doing: Doing | None = None) -> None:
+        """Say that a run still goes on, and how far it is. One that has ended stays ended."""
         ...
 
     async def end(self, run: LearningRun) -> None:

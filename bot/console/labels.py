@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from core.domain import Decision, Reason, Reply
-from core.learning import State
+from core.learning import Doing, State
 from core.reviews import Sign, Verdict
 from core.search import NO_MODEL
 
@@ -57,6 +57,27 @@ RUNS = {
     State.NOTHING: Label("nothing new"),
     State.FAILED: Label("failed", "bad"),
 }
+
+PARTS = {
+    "retrieve": "Retrieving passages to learn from",
+    "train": "Training",
+    "Retriever": "Tuning the retriever",
+    "answer before": "The champion answers held-out questions",
+    "answer after": "The new version answers held-out questions",
+    "judge": "Judging the answers",
+    "hash": "Keeping the new version",
+    "copy": "Keeping the new version",
+    "embed": "Embedding the knowledge anew",
+    "index": "Indexing the knowledge anew",
+    "calibrate": "Calibrating",
+}
+
+
+def doing(now: Doing) -> str:
+    """Return what a run of learning does and how far it is, in a line."""
+    loss = f", loss {now.loss:.3f}" if now.loss is not None else ""
+    left = f", about {span(now.left_seconds)} left" if now.left_seconds else ""
+    return f"{PARTS.get(now.part, now.part)}: {count(now.done)} of {count(now.total)}{loss}{left}"
 
 
 def decision(reply: Reply) -> Label:

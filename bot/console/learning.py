@@ -33,6 +33,7 @@ class RunRow(NamedTuple):
 
     run: LearningRun
     state: Label
+    doing: str
     learns: str
     main: Row | None
 
@@ -66,7 +67,12 @@ def add_routes(router: APIRouter, _console: Console) -> None:
 
 def rows(runs: Sequence[LearningRun]) -> list[RunRow]:
     """Return runs as the table shows them."""
-    return [RunRow(run, labels.RUNS[run.state], _learns(run), main_row(run.report) if run.report else None) for run in runs]
+    return [_row(run) for run in runs]
+
+
+def _row(run: LearningRun) -> RunRow:
+    doing = labels.doing(run.doing) if run.doing else ""
+    return RunRow(run, labels.RUNS[run.state], doing, _learns(run), main_row(run.report) if run.report else None)
 
 
 def _learns(run: LearningRun) -> str:
@@ -85,6 +91,7 @@ async def _shown(request: Request, member: Member, run: LearningRun) -> dict[str
         "run": run,
         "state": labels.RUNS[run.state],
         "learns": _learns(run),
+        "doing": labels.doing(run.doing) if run.doing else "",
         "took": labels.span((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "",
         "names": await console_of(request).membership.members.names(),
         "found": findings(run.report) if run.report else None,

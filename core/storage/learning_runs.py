@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.learning import DIED, SILENT_SECONDS, Interval, LearningRun, Loss, Report, Sample, State, goes_on
+from core.learning import DIED, SILENT_SECONDS, Doing, Interval, LearningRun, Loss, Report, Sample, State, goes_on
 from core.registry import Kind
 from core.storage.database import Database
 from core.storage.model_tables import learning_runs
@@ -38,11 +38,13 @@ class SqlRunBook:
                 other = (await connection.execute(select(*_TOLD).where(_GOES_ON))).mappings().one()
                 raise goes_on(_read(other, now))
 
-    async def beat(self, run_id: str) -> None:
+    async def beat(self, run_id: str, doing: Doing | None = None) -> None:
         """See `RunBook.beat`."""
+        told = json.dumps(_kept(doing._asdict())) if doing else None
         async with self._database.write() as connection:
             now = await self._database.now(connection)
-            await connection.execute(learning_runs.update().where(learning_runs.c.run_id == run_id).values(seen_at=now))
+            alive = learning_runs.update().where(learning_runs.c.run_id == run_id, _GOES_ON)
+            await connection.execute(alive.values(seen_at=now, doing=told))
 
     async def end(self, run: LearningRun) -> None:
         """See `RunBook.end`."""
@@ -50,7 +52,7 @@ class SqlRunBook:
             now = await self._database.now(connection)
             row = {name: value for name, value in _row(run).items() if name not in ("run_id", "started_at")}
             ended = learning_runs.update().where(learning_runs.c.run_id == run.run_id)
-            await connection.execute(ended.values(row | {"seen_at": now, "ended_at": now}))
+            await connection.execute(ended.values(row | {"seen_at": now, "ended_at": now, "doing": None}))
 
     async def run(self, run_id: str) -> LearningRun | None:
         """See `RunBook.run`."""
@@ -70,7 +72,7 @@ class SqlRunBook:
     async def _bury(self, connection: AsyncConnection, now: datetime) -> None:
         """End the run whose process has died: the next one must not wait for it."""
         silent = learning_runs.update().where(_GOES_ON, learning_runs.c.seen_at < now - timedelta(seconds=SILENT_SECONDS))
-        await connection.execute(silent.values(state=State.FAILED.value, ended_at=learning_runs.c.seen_at, reason=DIED))
+        await connection.execute(silent.values(state=State.FAILED.value, ended_at=learning_runs.c.seen_at, reason=DIED, doing=None))
 
 
 def _row(run: LearningRun) -> dict[str, Any]:
@@ -82,9 +84,10 @@ def _row(run: LearningRun) -> dict[str, Any]:
 def _read(row: RowMapping, now: datetime) -> LearningRun:
     told = {name: row[name] for name in ("run_id", "actor", "started_at", "ended_at", "model_id", "against", "reason")}
     report = _report(json.loads(row["report"])) if row.get("report") else None
-    run = LearningRun(kind=Kind(row["kind"]), state=State(row["state"]), report=report, **told)
+    doing = Doing(**json.loads(row["doing"])) if row["doing"] else None
+    run = LearningRun(kind=Kind(row["kind"]), state=State(row["state"]), report=report, doing=doing, **told)
     if run.state is State.RUNNING and row["seen_at"] < now - timedelta(seconds=SILENT_SECONDS):
-        return replace(run, state=State.FAILED, ended_at=row["seen_at"], reason=DIED)
+        return replace(run, state=State.FAILED, ended_at=row["seen_at"], reason=DIED, doing=None)
     return run
 
 

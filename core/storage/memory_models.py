@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.domain import Decision, Reason, utc_now
-from core.learning import DIED, SILENT_SECONDS, LearningRun, State, goes_on
+from core.learning import DIED, SILENT_SECONDS, Doing, LearningRun, State, goes_on
 from core.registry import Alias, Assignment, HostReport, Kind, ModelVersion, Step, VersionRecord, must_be, unknown
 from core.review import TurnRecord
 from core.storage.memory_staff import MemoryFeedbackLog, MemoryTurnBook
@@ -134,13 +134,16 @@ class MemoryRunBook:
         self._runs[run.run_id] = replace(run, started_at=self._clock(), ended_at=None)
         await self.beat(run.run_id)
 
-    async def beat(self, run_id: str) -> None:
+    async def beat(self, run_id: str, doing: Doing | None = None) -> None:
         """See `RunBook.beat`."""
-        self._seen[run_id] = self._clock()
+        run = self._runs[run_id]
+        if run.state is State.RUNNING:
+            self._seen[run_id] = self._clock()
+            self._runs[run_id] = replace(run, doing=doing)
 
     async def end(self, run: LearningRun) -> None:
         """See `RunBook.end`."""
-        self._runs[run.run_id] = replace(run, started_at=self._runs[run.run_id].started_at, ended_at=self._clock())
+        self._runs[run.run_id] = replace(run, started_at=self._runs[run.run_id].started_at, ended_at=self._clock(), doing=None)
 
     async def run(self, run_id: str) -> LearningRun | None:
         """See `RunBook.run`."""
@@ -156,4 +159,4 @@ class MemoryRunBook:
         seen = self._seen[run.run_id]
         if run.state is not State.RUNNING or seen >= self._clock() - timedelta(seconds=SILENT_SECONDS):
             return run
-        return replace(run, state=State.FAILED, ended_at=seen, reason=DIED)
+        return replace(run, state=State.FAILED, ended_at=seen, reason=DIED, doing=None)

@@ -74,6 +74,7 @@ learning_runs = Table(
     Column("against", String(200), nullable=False),
     Column("reason", Text, nullable=False),
     Column("report", Text),  # JSON
+    Column("doing", Text),  # JSON
     Index("learning_runs_by_time", "started_at"),
     Index("one_run_goes_on", "state", unique=True, sqlite_where=_GOES_ON, postgresql_where=_GOES_ON),
 )

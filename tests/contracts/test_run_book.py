@@ -12,7 +12,7 @@ import pytest
 
 from core.domain import utc_now
 from core.errors import TrainingError
-from core.learning import DIED, SILENT_SECONDS, Interval, LearningRun, Loss, Report, RunBook, Sample, State
+from core.learning import DIED, SILENT_SECONDS, Doing, Interval, LearningRun, Loss, Report, RunBook, Sample, State
 from core.registry import Kind
 from core.storage.database import Database
 from core.storage.learning_runs import SqlRunBook
@@ -104,6 +104,25 @@ async def test_a_run_whose_process_died_has_failed_and_the_next_one_may_begin(ke
     assert (died.state, died.reason) == (State.FAILED, DIED)
     await kept.book.begin(replace(RUN, run_id="run-2"))
     assert {run.run_id: run.state for run in await kept.book.runs()} == {"run-1": State.FAILED, "run-2": State.RUNNING}
+
+
+async def test_how_far_a_run_is_is_told_while_it_goes_on(kept: Any) -> None:
+    await kept.book.begin(RUN)
+    await kept.book.beat("run-1")
+    assert [run.doing for run in await kept.book.runs()] == [None]
+    doing = Doing("train", 12, 34, 0.5, 90.0)
+    await kept.book.beat("run-1", doing)
+    assert [run.doing for run in await kept.book.runs()] == [doing]
+    await kept.book.beat("run-1", doing._replace(loss=float("nan")))
+    await kept.let_pass(SILENT_SECONDS + 1)
+    (died,) = await kept.book.runs()
+    assert (died.state, died.doing) == (State.FAILED, None)
+    await kept.book.begin(replace(RUN, run_id="run-2"))
+    await kept.book.beat("run-2", doing)
+    await kept.book.end(replace(RUN, run_id="run-2", state=State.NOTHING))
+    await kept.book.beat("run-2", doing)  # one that was on its way
+    await kept.book.beat("run-1", doing)
+    assert [(run.state, run.doing) for run in await kept.book.runs()] == [(State.NOTHING, None), (State.FAILED, None)]
 
 
 async def test_bad_input_19_what_a_model_wrote_is_kept_whatever_it_is(kept: Any) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from core.domain import utc_now
-from core.learning import LearningRun, Report, State
+from core.learning import Doing, LearningRun, Report, State
 from core.registry import Alias, HostReport, Kind, Load, ModelFile, ModelVersion, Seat, Step, VersionRecord
 from core.storage.learning_runs import SqlRunBook
 from tests.bot.console.desk import Desk
@@ -29,6 +29,7 @@ async def learnt(desk: Desk, report: Report | None = None, *, running: bool = Tr
         await book.end(replace(run, state=state, model_id=CHALLENGER, against=CHAMPION, reason=reason, report=found))
     if running:
         await book.begin(LearningRun("a" * 32, Kind.GENERATOR, "schedule", State.RUNNING, utc_now()))
+        await book.beat("a" * 32, Doing("train", 12, 34, 0.4567, 250.0))
 
 
 async def stocked(desk: Desk) -> None:

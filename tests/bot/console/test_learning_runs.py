@@ -19,6 +19,7 @@ from tests.core.training.reports import HOSTILE, report
 
 OWN = Scope(frozenset({("slack", "T1")}))
 PAGE = f"/models/runs/{RUN}"
+DOING = "Training: 12 of 34, loss 0.457, about 4 min left"
 PLACES = (PAGE, f"{PAGE}/report.html", f"{PAGE}/report.md")
 
 
@@ -26,7 +27,7 @@ async def test_the_newest_runs_are_a_table_with_the_main_difference(desk: Desk) 
     await stocked(desk)
     browser = await desk.browser(Role.VIEWER, OWN)
     for shown in ((await browser.get("/models")).text, (await browser.get("/models/runs/rows")).text):
-        for text in ("running", "promoted", "not promoted", "nothing new", "failed", "ROUGE-L", "+0.459", "(+0.402 to +0.503)", PAGE):
+        for text in (DOING, "promoted", "not promoted", "nothing new", "failed", "ROUGE-L", "+0.459", "(+0.402 to +0.503)", PAGE):
             assert text in shown, text
     assert "<html" not in (await browser.get("/models/runs/rows")).text, "a part of the page, to be put into it"
 
@@ -71,7 +72,9 @@ async def test_what_is_not_there_is_told_so(desk: Desk, place: str) -> None:
 async def test_a_run_that_goes_on_shows_its_report_when_it_is_there(desk: Desk) -> None:
     await learnt(desk)
     browser = await desk.browser(Role.VIEWER)
-    assert f'data-refresh="/console/models/runs/{"a" * 32}/state"' in (await browser.get(f"/models/runs/{'a' * 32}")).text
+    shown = (await browser.get(f"/models/runs/{'a' * 32}")).text
+    assert f'data-refresh="/console/models/runs/{"a" * 32}/state"' in shown
+    assert '<progress max="34" value="12"' in shown and DOING in shown
     assert "data-refresh" not in (await browser.get(PAGE)).text
     assert "Show its report" in (await browser.get(f"{PAGE}/state")).text, "for a page that was opened while it went on"
 
