@@ -17,7 +17,7 @@ from bot.bootstrap import Frontdesk
 from bot.bootstrap_evaluation import Asked, judge_of, supported, written_by
 from bot.bootstrap_models import announce, chosen_base, control_of, follow_settings, tried, version_of
 from bot.bootstrap_retuning import retuned
-from bot.bootstrap_training import Count, Material, base_of, material_of, train_answers
+from bot.bootstrap_training import Count, Material, base_of, material_of, train_answers, trained_from
 from bot.learning_news import headline, news
 from bot.learning_pace import Pace
 from core import prompting
@@ -99,7 +99,7 @@ async def _ran(graph: Frontdesk, run: LearningRun, wanted: Wanted, count: Count,
     await follow_settings(graph, only_first=True)
     await judge_of(graph)  # what is set must be there before hours of training
     champion, recipe = await version_of(graph, None), wanted.recipe
-    base = await base_of(graph, wanted.base or await _base_of(graph, champion))
+    base = await base_of(graph, wanted.base or await _base_of(graph, champion, recipe))
     found = await retuned(graph, wanted.knowledge, run.actor, count, watch) if wanted.retriever else ""
     material = await material_of(graph, wanted.knowledge, recipe, count)
     run = replace(run, against=champion.model_id)
@@ -128,10 +128,14 @@ def _sentences(*said: str) -> str:
     return " ".join(filter(None, said))
 
 
-async def _base_of(graph: Frontdesk, champion: ModelVersion) -> str:
-    """Return the model that an adapter is trained for: that of the champion, or the best at hand."""
-    if champion.base:
-        return champion.base
+async def _base_of(graph: Frontdesk, champion: ModelVersion, recipe: Recipe) -> str:
+    """Return the model to train: that of the champion, or the best at hand.
+
+    A whole model is trained from what the champion was trained from, as an adapter is: else each run would stand on all before it.
+    """
+    origin = trained_from(graph, champion)
+    if champion.base or (origin and recipe.adapter == "full"):
+        return origin
     has_weights = champion.location != EXTRACTIVE and not champion.location.startswith(REMOTE)
     return champion.model_id if has_weights else await asyncio.to_thread(chosen_base, graph)
 
@@ -144,7 +148,7 @@ async def learnt_before(graph: Frontdesk, dataset_sha256: str, recipe: Recipe, b
     judged = {champion, *(run.model_id for run in await run_book_of(graph).runs())}
     for one in await graph.model_registry.versions(Kind.GENERATOR):
         is_same = one.dataset_sha256 == dataset_sha256 and one.recipe.startswith(f"{recipe} ")
-        if is_same and one.model_id in judged and one.base in (base, f"{ARTIFACT}{base}"):
+        if is_same and one.model_id in judged and trained_from(graph, one) in (base, f"{ARTIFACT}{base}"):
             return one.model_id
     return ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -18,7 +19,7 @@ from core import prompting
 from core.domain import Hit, Passage, Prompt
 from core.errors import ModelError, TrainingError
 from core.examples import Example
-from core.registry import ARTIFACT, EXTRACTIVE, REMOTE
+from core.registry import ARTIFACT, EXTRACTIVE, REMOTE, ModelVersion
 from core.serving import bases, chat, headroom, training_run, weights
 from core.serving.bases import best_device
 from core.training import parts, processes, search, split, workplace
@@ -118,6 +119,15 @@ async def base_of(graph: Frontdesk, named: str) -> Base:
     except ModelError as error:
         raise TrainingError(f"There is no base to train: {error}") from error
     return location, resolved
+
+
+def trained_from(graph: Frontdesk, version: ModelVersion) -> str:
+    """Return the model that a version was trained from: an adapter's base, or what a run says beside a whole model; empty for none."""
+    if version.base or not version.location.startswith(ARTIFACT):
+        return version.base
+    with suppress(ModelError):  # its folder is on another machine
+        return training_run.read(graph.artifacts.folder(version.location)).base
+    return ""
 
 
 def train_answers(graph: Frontdesk, base: Base, recipe: Recipe, material: Material, out: Path | None, watch: Watch) -> tuple[Path, Outcome]:

@@ -69,8 +69,8 @@ def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return prepare(tmp_path, monkeypatch)
 
 
-def learn(share: float) -> Any:
-    Path("recipe.toml").write_text(RECIPE.format(share=share), encoding="utf-8")
+def learn(share: float, more: str = "") -> Any:
+    Path("recipe.toml").write_text(RECIPE.format(share=share) + more, encoding="utf-8")
     return document("learn", "--recipe", "recipe.toml")
 
 
@@ -94,3 +94,13 @@ def test_what_is_better_is_served_by_a_process_that_runs_and_too_little_to_judge
     runs, audited = asyncio.run(kept())
     assert runs == [(State.CHALLENGER, refused["model_id"]), (State.PROMOTED, passed["model_id"]), (State.NOTHING, passed["model_id"])]
     assert [result for _, result in audited] == ["started", "challenger", "started", "promoted", "started", "nothing"]
+
+
+def test_a_whole_model_is_learnt_once_from_the_same_and_again_from_its_own_base(prepared: str) -> None:
+    """Were it trained on from what was learnt, it would never be the same again, and each run would stand on all before it."""
+    whole = 'adapter = "full"\n'
+    passed = learn(0.45, whole)
+    assert passed["state"] == "promoted", passed["reason"]
+    assert document("models", "show", passed["model_id"])["base"] == ""
+    again = learn(0.45, whole)
+    assert (again["state"], again["model_id"]) == ("nothing", passed["model_id"])
