@@ -17,8 +17,10 @@ help: ## show this list
 run: $(VENV)/run ## serve the chat page on http://127.0.0.1:8080 (PORT=9000 for another port)
 	$(BIN)/frontdesk run
 
+# Four processes on two cores: a test waits for others half of its time. More OpenMP threads than cores would spin while they wait.
+test: export OMP_NUM_THREADS = 1
 test: $(VENV)/dev ## run every test (ARGS="-k delivery" for some)
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/dev ## check style, types and import rules
 	$(BIN)/ruff check .

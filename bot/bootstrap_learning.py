@@ -47,12 +47,12 @@ _NAME = "answers"  # of the versions; the digits of each are its own
 
 
 class Wanted(NamedTuple):
-    """What is learnt from, and how; with `retriever` that is tuned and published first."""
+    """What is learnt from, and how; `retriever` tells whether that is tuned first, and published where it finds better."""
 
     recipe: Recipe
     knowledge: str | None = None
     base: str | None = None
-    retriever: bool = False
+    retriever: bool = True
 
 
 def run_book_of(graph: Frontdesk) -> RunBook:

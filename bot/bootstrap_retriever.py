@@ -61,6 +61,11 @@ def embedder_base(graph: Frontdesk) -> weights.Weights:
         raise TrainingError(f"There is no embedder to tune: {error}") from error
 
 
+def folder_of(graph: Frontdesk, base: weights.Weights, recipe: RetrieverRecipe, found: Wordings) -> Path:
+    """Return where a run writes: its name is the same for the same wordings, recipe and base."""
+    return graph.settings.data_dir / "training" / f"retriever-{workplace.digest(base.version, str(recipe), found.sha256)}"
+
+
 def train_retriever(
     graph: Frontdesk, base: weights.Weights, recipe: RetrieverRecipe, found: Wordings, out: Path | None, watch: Watch
 ) -> tuple[Path, Outcome]:
@@ -68,7 +73,7 @@ def train_retriever(
     from core.serving.packing import suits_this_processor  # imports torch
 
     root = graph.settings.data_dir / "training"
-    folder = out or root / f"retriever-{workplace.digest(base.version, str(recipe), found.sha256)}"
+    folder = out or folder_of(graph, base, recipe, found)
     device = best_device() if graph.settings.device == "auto" else graph.settings.device
     with workplace.alone(root / "lock"):
         job = Job(base.version, recipe, found, folder, device, bf16=device == "cuda" or suits_this_processor())

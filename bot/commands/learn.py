@@ -37,14 +37,16 @@ _LEARNING_STEPS = {"train": "Training", "answer before": "Asking champion", "ans
 @click.option("--knowledge", metavar="NAME", help="Knowledge base; by default the served one, with what staff corrected.")
 @click.option("--recipe", "recipe_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML; else the defaults.")
 @click.option("--base", metavar="MODEL", help="A registered version, or ORG/NAME; else the base of the model that serves.")
-@click.option("--retriever", is_flag=True, help="Tune the embedder first; where it finds better, index every knowledge base with it.")
+@click.option("--retriever/--no-retriever", default=True, help="Whether to tune the embedder first; by default yes.")
 @click.option("--scheduled", is_flag=True, hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(knowledge: str | None, recipe_file: Path | None, base: str | None, retriever: bool, scheduled: bool, as_json: bool) -> None:
-    """Learn from what staff approved: train, compare with the model that serves, and serve the new one only if it is better.
+    """Learn from what staff approved: train, compare with what serves, and serve the new only if it is better.
 
-    Both answer the same held-out questions. The new version is registered in any case; staff are told, and can decide otherwise.
-    Where a run was cut off, the same command goes on. Where nothing new was approved since the last one, it ends at once.
+    The embedder is tuned first; where held-out wordings surely find their passage better, every knowledge base is indexed with it.
+    Then the model that writes: both answer the same held-out questions. The new version is registered in any case; staff are told,
+    and can decide otherwise. Where a run was cut off, the same command goes on. Where nothing new was approved since the last one,
+    it ends at once.
 
     \b
     Example:

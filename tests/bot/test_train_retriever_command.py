@@ -77,7 +77,12 @@ def test_the_learning_loop_serves_the_tuned_one_and_keeps_the_old_one_where_ther
     said = asyncio.run(_retuned(None))
     assert "retrieves now. MRR@10 of " in said
     assert _asked()["versions"]["embedder"] == said.split()[0]
-    assert asyncio.run(_retuned(None)) == f"{said.split()[0]} retrieves already."
+    assert asyncio.run(_retuned(None)) == "", "it was judged"
+    run("models", "rollback", "embedder", "--yes")
+    assert asyncio.run(_retuned(None)) == "", "what an admin took back is not done again"
+    assert _asked()["versions"]["embedder"] != said.split()[0]
+    run("models", "promote", said.split()[0], "--yes")
+    assert not list(Path("data/training").glob("retriever-*/checkpoint-*")), "they would fill the disk, run by run"
     run("knowledge", "import", str(write("few.jsonl", ROWS[:1])), "--knowledge", "few")
     run("knowledge", "publish", "--knowledge", "few")
     assert asyncio.run(_retuned("few")).startswith("The retriever stays. ")
