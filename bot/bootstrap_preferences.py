@@ -14,7 +14,7 @@ from bot.bootstrap_models import chosen_base, version_of
 from bot.bootstrap_training import Count, Material, base_of, describe, is_corrected, material_from, material_of
 from core.errors import TrainingError
 from core.registry import EXTRACTIVE, REMOTE, ModelVersion
-from core.serving import bases, chat, headroom, weights
+from core.serving import bases, chat, headroom, prefix_tuning, weights
 from core.serving.bases import best_device
 from core.training import fitting, pairs, parts, preferences, processes, selfplay, workplace
 from core.training.dataset import Dataset, Row
@@ -53,6 +53,8 @@ async def start_of(graph: Frontdesk, named: str | None) -> Start:
         asked = version.model_id if version else named
         return Start(*await base_of(graph, asked if asked is not None else await asyncio.to_thread(chosen_base, graph)))
     adapter = await asyncio.to_thread(graph.artifacts.open, version)
+    if prefix_tuning.is_one(adapter.folder):
+        raise TrainingError(f"{version.model_id} is a prefix, and preferences go on from a LoRA or a whole model. Name one: --base MODEL")
     return Start(*await base_of(graph, version.base), version.model_id, adapter.folder)
 
 

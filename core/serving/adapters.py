@@ -1,4 +1,4 @@
-"""Whether a LoRA adapter is one, and of its base: what its settings say, and the shape of every matrix."""
+"""Whether an adapter is one, and of its base: what its settings say, and the shape of every matrix."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from core.errors import ModelError
+from core.serving import prefix_tuning
 from core.serving.inspection import ADAPTER_CONFIG, CONFIG, settings, tensors_of
 from core.serving.tensors import Tensor
 
@@ -30,7 +31,21 @@ class Base(NamedTuple):
 
 
 def check_adapter(folder: Path, base: Base) -> None:
-    """Raise `ModelError` unless the folder holds a LoRA adapter of `base` and nothing else. The folder was inspected before."""
+    """Raise `ModelError` unless the folder holds an adapter of `base`, a LoRA or a prefix, and nothing else; it was inspected before."""
+    if prefix_tuning.is_one(folder):
+        _check_prefix(folder, base)
+    else:
+        _check_lora(folder, base)
+
+
+def _check_prefix(folder: Path, base: Base) -> None:
+    told = settings(folder, ADAPTER_CONFIG)
+    _check_base(told, base)
+    _refuse_other_weights(folder)
+    prefix_tuning.check(told, tensors_of(folder), settings(base.folder, CONFIG))
+
+
+def _check_lora(folder: Path, base: Base) -> None:
     told = _checked_settings(folder, base)
     _refuse_other_weights(folder)
     layers = {name.removesuffix(".weight"): tensor for name, tensor in tensors_of(base.folder).items() if name.endswith(".weight")}
@@ -59,7 +74,8 @@ def _checked_settings(folder: Path, base: Base) -> Mapping[str, Any]:
 
 def _check_settings(told: Mapping[str, Any]) -> None:
     if told.get("peft_type") != "LORA":
-        raise ModelError(f"{ADAPTER_CONFIG!r}: its kind is {told.get('peft_type')!r}; only 'LORA' is taken.")
+        taken = f"what is taken is 'LORA', and in this process {prefix_tuning.TYPE!r}"
+        raise ModelError(f"{ADAPTER_CONFIG!r}: its kind is {told.get('peft_type')!r}; {taken}.")
     if told.get("modules_to_save"):
         raise ModelError(
             f"{ADAPTER_CONFIG!r}: 'modules_to_save' replaces whole parts of the base ({told['modules_to_save']!r}). Train without it."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from core.serving import prefix_tuning
 from core.serving.prefixes import Prefixes
 from core.serving.rows import Row, agreed, guess
 from core.serving.slots import Slots
@@ -27,13 +29,15 @@ class Sizes(NamedTuple):
 class Batch:
     """Rows on one model, in slots of their own. Whatever fails leaves `rows` as they were: they can be read in again."""
 
-    def __init__(self, model: PreTrainedModel, ends: Collection[int], sizes: Sizes) -> None:
+    def __init__(self, model: PreTrainedModel, ends: Collection[int], sizes: Sizes, ahead: torch.Tensor | None = None) -> None:
+        """Write with `model`; `ahead`, a prefix that was tuned, stands in front of every row."""
         self.rows: list[Row] = []
         self._model = model
         self._ends = ends
         self._sizes = sizes
-        self._layers = int(model.config.get_text_config().num_hidden_layers)
-        self._slots = Slots(self._layers)
+        self._ahead = [] if ahead is None else [ahead]
+        self._offset = sum(map(len, self._ahead))  # where the first token of a row stands
+        self._slots = self._empty()
         self._prefixes = Prefixes(sizes.prefix_bytes)
 
     def admit(self, waiting: Iterable[Row], room: int) -> list[Row]:
@@ -50,13 +54,13 @@ class Batch:
     def join(self, rows: list[Row]) -> None:
         """Read prompts in and write the first token of each."""
         first = len(self.rows)
-        starts = [self._slots.write(first + number, self._prefixes.find(row.tokens)) for number, row in enumerate(rows)]
-        new = [row.tokens[start:] for row, start in zip(rows, starts, strict=True)]
+        starts = [self._slots.write(first + number, [*self._ahead, *self._prefixes.find(row.tokens)]) for number, row in enumerate(rows)]
+        new = [row.tokens[start - self._offset :] for row, start in zip(rows, starts, strict=True)]
         lasts = sorted({len(tokens) - 1 for tokens in new})
         # Of all positions only the last of a row is asked for its successor: the head is a fifth of SmolLM2-135M.
         chosen = self._choose(first, new, starts, torch.tensor(lasts))
         for number, row in enumerate(rows):
-            self._prefixes.keep(row.tokens, lambda start, end, number=number: self._slots.read(first + number, start, end))  # type: ignore[misc]
+            self._prefixes.keep(row.tokens, partial(self._read, first + number))
         self.rows += rows
         for row, tokens, choices in zip(rows, new, chosen, strict=True):
             row.take([choices[lasts.index(len(tokens) - 1)]], self._ends)
@@ -66,7 +70,7 @@ class Batch:
         """Add to every row the tokens that the model would write one by one."""
         guesses = self._guesses()
         new = [[row.tokens[-1], *guessed] for row, guessed in zip(self.rows, guesses, strict=True)]
-        chosen = self._choose(0, new, [len(row.tokens) - 1 for row in self.rows], 0)
+        chosen = self._choose(0, new, [self._offset + len(row.tokens) - 1 for row in self.rows], 0)
         for row, guessed, choices in zip(self.rows, guesses, chosen, strict=True):
             row.take(choices[: agreed(guessed, choices)], self._ends)
         self.settle()
@@ -77,15 +81,26 @@ class Batch:
             if self.rows[number].is_done or self.rows[number].request.cancelled:
                 last = self.rows.pop()
                 if number < len(self.rows):
-                    self._slots.move(len(self.rows), number, len(last.tokens))
+                    self._slots.move(len(self.rows), number, self._offset + len(last.tokens))
                     self.rows[number] = last
 
     def clear(self) -> list[Row]:
         """Give all memory back; return the rows that were running."""
         rows, self.rows = self.rows, []
-        self._slots = Slots(self._layers)
+        self._slots = self._empty()
         self._prefixes.clear()
         return rows
+
+    def _empty(self) -> Slots:
+        config = self._model.config.get_text_config()
+        slots = Slots(int(config.num_hidden_layers))
+        for matrix in self._ahead:
+            _, heads, width = prefix_tuning.shape_of(config.to_dict())
+            slots.open(heads, width, matrix)
+        return slots
+
+    def _read(self, slot: int, start: int, end: int) -> torch.Tensor:
+        return self._slots.read(slot, self._offset + start, self._offset + end)
 
     def _guesses(self) -> list[list[int]]:
         each = self._sizes.guesses // len(self.rows)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from core.serving import prefix_tuning
 from core.serving.batch import Batch, Sizes
 from core.serving.hosting import MAX_WAITING, Request, end_tokens, is_out_of_memory, model_closed, queue_full
 from core.serving.lora import Adapters
@@ -46,7 +47,10 @@ class InflightHost:
         self._thread.start()
 
     def attach(self, adapter: Path | None = None) -> Lane:
-        """Return a lane that writes with `adapter`, or with the base alone. Loading it holds the others up between two tokens. Blocks."""
+        """Return a lane that writes with `adapter`, a LoRA or a prefix, or with the base alone. Blocks.
+
+        Loading it holds the others up between two tokens.
+        """
         lane: Lane = self._between_tokens(lambda: self._attached(adapter))
         return lane
 
@@ -164,8 +168,9 @@ class InflightHost:
             torch.cuda.empty_cache()
 
     def _attached(self, adapter: Path | None) -> Lane:
-        name = self._adapters.add(adapter) if adapter else ""
-        lane = Lane(name, Batch(self._model, self._ends, self._sizes))
+        ahead = prefix_tuning.read(adapter, self._model) if adapter and prefix_tuning.is_one(adapter) else None
+        name = self._adapters.add(adapter) if adapter and ahead is None else ""
+        lane = Lane(name, Batch(self._model, self._ends, self._sizes, ahead))
         with self._changed:
             self._lanes.append(lane)
         return lane

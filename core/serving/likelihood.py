@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.prompting import Message
-from core.serving import bases, chat
+from core.serving import bases, chat, prefix_tuning
 from core.serving.lora import Adapters
 from core.serving.weights import Weights
 
@@ -29,7 +29,8 @@ def nats(
     import torch
 
     model, tokenizer = bases.load(weights, device, "float32")
-    if adapter is not None:
+    ahead = prefix_tuning.read(adapter, model) if adapter and prefix_tuning.is_one(adapter) else None
+    if adapter is not None and ahead is None:
         adapters = Adapters(model)
         adapters.use(adapters.add(adapter))
     lost, tokens = 0.0, 0
@@ -37,7 +38,8 @@ def nats(
         prompt, answer = chat.encode(tokenizer, one.messages), chat.encode_answer(tokenizer, one.answer)
         ids = torch.tensor([prompt + answer], device=model.device)
         with torch.inference_mode():
-            logits = model(ids, logits_to_keep=len(answer) + 1).logits[0, :-1].float()
+            past = None if ahead is None else prefix_tuning.cache(ahead, model)
+            logits = model(ids, past_key_values=past, logits_to_keep=len(answer) + 1).logits[0, :-1].float()
         lost += float(torch.nn.functional.cross_entropy(logits, ids[0, len(prompt) :], reduction="sum"))
         tokens += len(answer)
         done()

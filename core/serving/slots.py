@@ -35,6 +35,11 @@ class Slots(Cache):  # type: ignore[misc]  # transformers is untyped
         self._length = 0
         super().__init__(layers=[_Layer(self) for _ in range(layers)])
 
+    def open(self, heads: int, width: int, like: torch.Tensor) -> None:
+        """Make layers that keep so many heads, each so wide, before a forward pass tells; of the kind and in the place of `like`."""
+        for layer in self.layers:
+            layer.lazy_initialization(*[like.new_empty(0, heads, 0, width)] * 2)
+
     def aim(self, first: int, positions: torch.Tensor) -> int:
         """Let the next forward pass write its rows to the slots from `first` on; return how many keys it sees."""
         rows, length = positions.shape[0], int(positions.max()) + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from core.training import fitting, packs
+from core.training import fitting, packs, prefix
 from core.training.fitting import Job, Outcome
 from core.training.progress import Watch
 
@@ -25,6 +25,8 @@ def _trainer(job: Job, model: Any, tokenizer: PreTrainedTokenizerBase, callbacks
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
+    if job.recipe.adapter == "prefix":
+        model = prefix.put_before(model, tokenizer, job.recipe)
     own = {"train_sampling_strategy": "group_by_length", "dataset_kwargs": {"skip_prepare_dataset": True}, "packing": job.recipe.packing}
     return SFTTrainer(
         model=model,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -107,13 +108,13 @@ def prepared(job: Job, model: PreTrainedModel) -> Any:
 
 
 def adapter_of(job: Job) -> Any:
-    """Return what peft puts beside the layers, None where an adapter is there already or the layers themselves learn."""
+    """Return what peft puts beside the layers, None where nothing is: an adapter is there already, or something else learns."""
     from peft import LoraConfig
 
     from core.training import adaptive
 
     recipe = job.recipe
-    if job.start or recipe.adapter == "full":
+    if job.start or recipe.adapter in ("full", "prefix"):
         return None
     if recipe.adapter == "adalora":
         if processes.shard():
@@ -205,11 +206,13 @@ def _refuse_other_rows(job: Job) -> None:
 
 
 def _first_look(job: Job, trainer: Any) -> float:
-    """Return the held-out loss of the base: a new adapter changes nothing yet."""
+    """Return the held-out loss of the base: a new adapter changes nothing yet, but for a prefix, which steps aside."""
     file = job.work / _FIRST
     is_known = file.is_file()
     trainer.accelerator.wait_for_everyone()  # all of them look, or none
-    loss: float = json.loads(file.read_text(encoding="utf-8")) if is_known else trainer.evaluate()["eval_loss"]
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    with model.disable_adapter() if job.recipe.adapter == "prefix" else nullcontext():
+        loss: float = json.loads(file.read_text(encoding="utf-8")) if is_known else trainer.evaluate()["eval_loss"]
     if processes.is_first():
         part = file.with_suffix(".part")
         part.write_text(json.dumps(loss), encoding="utf-8")

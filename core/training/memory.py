@@ -43,9 +43,11 @@ def _step_bytes(config: Any, batch: int, recipe: Recipe, length: int) -> int:
 
 
 def _trained(config: Any, recipe: Recipe) -> int:
-    """Return how many numbers learn at most: all of a model, or two matrices beside each target, the widest taken for all."""
+    """Return how many numbers learn at most: all of a model, a prefix, or two matrices beside each target, the widest taken for all."""
     if recipe.adapter == "full":
         return _all(config)
+    if recipe.adapter == "prefix":
+        return int(config.num_hidden_layers * 2 * config.hidden_size * recipe.virtual_tokens)
     wide = config.hidden_size + max(config.hidden_size, _inner(config))
     return int(config.num_hidden_layers * len(recipe.targets) * recipe.first_rank * wide)
 

@@ -23,7 +23,8 @@ class Recipe:
     """How a model learns; the defaults fit a small model on two CPU cores."""
 
     method: str = "sft"
-    adapter: str = "lora"  # adalora: ranks are given to the layers that need them; full: every weight of the model is trained
+    adapter: str = "lora"  # adalora: ranks go to the layers that need them; prefix: what stands before a prompt; full: every weight
+    virtual_tokens: int = 16  # of a prefix
     rank: int = 8
     alpha: int = 16
     dropout: float = 0.0  # 0.05 takes an eighth of a step on a CPU for its random masks; early stopping guards a rank of 8 well enough
@@ -55,6 +56,8 @@ class Recipe:
             raise TrainingError(f"The recipe's rank is {self.rank}; adalora begins with half as many again, and {_MAX_RANK} is the most.")
         if self.precision not in _PRECISIONS:
             raise TrainingError(f"The recipe's precision is {self.precision!r}; there is {', '.join(_PRECISIONS)}.")
+        if self.adapter == "prefix" and self.packing:
+            raise TrainingError("A prefix stands before one row, so it is learnt without packing.")
         if self.method in PREFERENCES and (self.adapter != "lora" or self.packing):
             raise TrainingError(f'Preferences ({self.method}) are learnt with adapter = "lora" and without packing.')
         if not self.targets:
@@ -74,16 +77,18 @@ class Recipe:
     def __str__(self) -> str:
         """Everything that rebuilds it, in one line."""
         unused = {"beta", "iterations"} if self.method == "sft" else set() if self.method == "spin" else {"iterations"}
-        return line(self, unused)
+        return line(self, unused | (_OF_MATRICES if self.adapter == "prefix" else {"virtual_tokens"}))
 
 
 PREFERENCES = ("dpo", "kto", "spin")
 _METHODS = ("sft", *PREFERENCES)
-_ADAPTERS = ("lora", "adalora", "full")
+_ADAPTERS = ("lora", "adalora", "prefix", "full")
+_OF_MATRICES = {"rank", "alpha", "dropout", "targets"}
 # Preferences are learnt from few rows on top of what the model knows already: a tenth of the rate, and every row once or twice.
 _PREFERRING: dict[str, Any] = {"learning_rate": 5e-5}
 _PRECISIONS = ("bf16", "float32")
 _RANGES: dict[str, tuple[float, float]] = {
+    "virtual_tokens": (1, 512),
     "rank": (1, _MAX_RANK), "alpha": (1, 1024), "dropout": (0, 0.9), "learning_rate": (1e-8, 0.1), "weight_decay": (0, 1),
     "epochs": (0.01, 100), "batch": (1, 1024), "accumulation": (1, 1024), "max_length": (64, 131_072), "held_out": (0.01, 0.5),
     "unanswerable": (0, 0.5),

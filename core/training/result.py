@@ -60,7 +60,7 @@ def write(trainer: Any, base: str, recipe: Recipe, work: Path, out: Path) -> Non
 
 
 def _adapter(folder: Path, config: Any, base: str, recipe: Recipe) -> None:
-    """Leave an ordinary LoRA and nothing else in a folder, whatever kind of adapter was trained."""
+    """Leave an ordinary LoRA, or a prefix, and nothing else in a folder, whatever kind of adapter was trained."""
     from peft import LoraConfig
     from safetensors.torch import load_file
 
@@ -70,7 +70,9 @@ def _adapter(folder: Path, config: Any, base: str, recipe: Recipe) -> None:
 
         tensors, rank = folded(tensors, recipe.alpha)
         config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=recipe.dropout, task_type="CAUSAL_LM")
-    config.base_model_name_or_path, config.inference_mode, config.target_modules = base, True, sorted(recipe.targets)
+    if recipe.adapter != "prefix":
+        config.target_modules = sorted(recipe.targets)
+    config.base_model_name_or_path, config.inference_mode = base, True
     shutil.rmtree(folder)  # with the trainer's own files, and the adapter that was the reference
     folder.mkdir()
     config.save_pretrained(str(folder))

@@ -74,7 +74,7 @@ def _varied(recipe: Recipe, asked: Asked) -> Recipe:
     low, high = max(recipe.learning_rate / _SPREAD, 1e-8), min(recipe.learning_rate * _SPREAD, 0.1)
     rate = float(f"{asked.suggest_float('learning_rate', low, high, log=True):.3g}")
     short = replace(recipe, learning_rate=rate, epochs=max(recipe.epochs * _SHORT, 0.01), looks=_LOOKS)
-    if recipe.adapter == "full":  # nothing is put beside its layers
+    if recipe.adapter in ("full", "prefix"):  # nothing is put beside its layers
         return short
     rank = asked.suggest_categorical("rank", sorted({*_RANKS, recipe.rank}))
     dropout = round(asked.suggest_float("dropout", 0.0, max(_MOST_DROPOUT, recipe.dropout)), 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,19 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 async def _promote(version: str) -> None:
     async with frontdesk(read(), lambda line: None) as graph:
         await graph.model_registry.assign(Kind.GENERATOR, Alias.CHAMPION, version, Step.PROMOTE, "ann")
+
+
+def test_bad_input_a_prefix_is_no_adapter_to_go_on_from(served: str, tmp_path: Path) -> None:
+    from peft import PrefixTuningConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    get_peft_model(base, PrefixTuningConfig(num_virtual_tokens=4, task_type="CAUSAL_LM")).save_pretrained(tmp_path / "prefix")
+    told = json.loads((tmp_path / "prefix" / "adapter_config.json").read_text())
+    (tmp_path / "prefix" / "adapter_config.json").write_text(json.dumps(told | {"base_model_name_or_path": served}))
+    made = document("models", "import", str(tmp_path / "prefix"), "--base", served)["model_id"]
+    with pytest.raises(TrainingError, match=rf"{made} is a prefix, and preferences go on from a LoRA or a whole model"):
+        run("train", "preferences", "--base", made)
 
 
 def recipe(method: str) -> str:

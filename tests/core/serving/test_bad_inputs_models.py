@@ -309,7 +309,7 @@ def test_bad_input_64_an_index_that_leads_out_of_the_folder_is_refused(desk: Des
         ({"r": True}, "a rank of True is not between"),
         ({"r": 8}, "have the shapes [4, 12] and [16, 4], which do not fit a base of [16, 12] with rank 8."),
         ({"modules_to_save": ["lm_head"]}, "'modules_to_save' replaces whole parts of the base (['lm_head']). Train without it."),
-        ({"peft_type": "IA3"}, "its kind is 'IA3'; only 'LORA' is taken."),
+        ({"peft_type": "IA3"}, "its kind is 'IA3'; what is taken is 'LORA', and in this process 'PREFIX_TUNING'."),
         ({"bias": "all"}, "'bias' is 'all'; only 'none' is taken."),
         ({"init_lora_weights": "pissa"}, "'init_lora_weights' 'pissa' would change the base."),
         ({"target_modules": ["k_proj"]}, "has no module 'k_proj'"),

@@ -309,6 +309,49 @@ def test_adapters_write_their_own_texts_on_one_base_at_the_same_time(folder: Pat
             served.ask(PROMPTS[0], lane=lanes[1]).result()
 
 
+@pytest.fixture(scope="module")
+def prefix(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prefix of random numbers, of a length that no block of kept beginnings has."""
+    from peft import PrefixTuningConfig, get_peft_model
+
+    torch.manual_seed(5)
+    adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(folder), PrefixTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"))
+    adapted.prompt_encoder["default"].embedding.weight.data *= 5.0  # so that every answer is another one
+    made = tmp_path_factory.mktemp("adapters") / "prefix"
+    adapted.save_pretrained(made)
+    return made
+
+
+@pytest.mark.parametrize("sizes", [Sizes(), Sizes(rows=3, tokens_read=1, guesses=0), Sizes(prefix_bytes=0)], ids=str)
+def test_a_tuned_prefix_stands_before_each_row_beside_loras_and_the_base(
+    folder: Path, adapters: list[Path], prefix: Path, expected: list[list[int]], sizes: Sizes
+) -> None:
+    from peft import PeftModel
+
+    tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), prefix).eval()
+    texts = [by_peft(tuned, prompt) for prompt in PROMPTS]
+    assert all(text != plain for text, plain in zip(texts, expected, strict=True))
+    with Served(folder, sizes) as served:
+        lora, lane = served.host.attach(adapters[0]), served.host.attach(prefix)
+        for _ in range(2):  # the second time prompts are known
+            asked = [[served.ask(prompt, lane=one) for prompt in PROMPTS] for one in (lane, served.lane, lora)]
+            found = [[one.result() for one in row] for row in asked]
+            assert found[:2] == [texts, expected] and found[2] not in found[:2]
+        served.host.detach(lane)
+        assert served.ask(PROMPTS[0]).result() == expected[0]
+
+
+def by_peft(model: Any, prompt: list[int], max_tokens: int = 24) -> list[int]:
+    """What peft's model writes when each token is asked of all before it."""
+    tokens = list(prompt)
+    with torch.inference_mode():
+        for _ in range(max_tokens):
+            tokens.append(int(model(input_ids=torch.tensor([tokens])).logits[0, -1].argmax()))
+            if tokens[-1] == model.generation_config.eos_token_id:
+                return tokens[len(prompt) : -1]
+    return tokens[len(prompt) :]
+
+
 def test_an_adapter_joins_while_the_base_is_writing(folder: Path, adapters: list[Path]) -> None:
     with Served(folder) as served:
         running = served.ask(PROMPTS[1], 400)
@@ -333,8 +376,11 @@ def test_a_damaged_or_foreign_adapter_is_refused_and_the_base_writes_on(
     cut.mkdir()
     for file in adapters[0].iterdir():
         (cut / file.name).write_bytes(file.read_bytes()[:200] if file.suffix == ".safetensors" else file.read_bytes())
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    (gone / "adapter_config.json").write_text('{"peft_type": "PREFIX_TUNING"}')
     with Served(folder) as served:
-        for broken, words in ((pickled, "no other format is opened"), (cut, "cannot be put on its base")):
+        for broken, words in ((pickled, "no other format is opened"), (cut, "cannot be put on its base"), (gone, "cannot be read")):
             with pytest.raises(ModelError, match=words):
                 served.host.attach(broken)
             assert served.ask(PROMPTS[0]).result() == expected[0]

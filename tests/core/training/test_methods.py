@@ -15,7 +15,9 @@ from safetensors.torch import load_file
 from core import prompting
 from core.domain import Generation, Limits, Passage
 from core.errors import TrainingError
+from core.serving import likelihood
 from core.serving.artifacts import Artifacts
+from core.serving.likelihood import Expected
 from core.serving.local import LocalGenerator
 from core.training import adaptive, answers, memory, packs
 from core.training.encoding import Encoded
@@ -84,6 +86,44 @@ async def test_a_whole_model_learns_is_imported_and_serves(tmp_path: Path) -> No
     await generator.aclose()
     assert isinstance(pieces[-1], Generation) and pieces[-1].model_version == version.model_id
     assert json.loads((tmp_path / "out" / "config.json").read_text())["dtype"] == "bfloat16"
+
+
+PREFIX = replace(RECIPE, adapter="prefix", virtual_tokens=32, learning_rate=0.1)  # random numbers hardly listen to what is before them
+
+
+async def test_a_prefix_learns_is_imported_and_writes_what_peft_writes(tmp_path: Path) -> None:
+    job(tmp_path)
+    base = Artifacts(tmp_path / "models", tmp_path).take(str(tmp_path / "base"))
+    outcome = learn(tmp_path, recipe=replace(PREFIX, epochs=12), base=base.model_id)
+    assert outcome.after < 0.9 * outcome.before
+    assert outcome.before == pytest.approx(learn(tmp_path, out=tmp_path / "lora").before, abs=1e-5)  # that of the base, without a prefix
+    weights = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert [(name, len(one), one.dtype) for name, one in weights.items()] == [("prompt_embeddings", 32, torch.bfloat16)]
+    artifacts = Artifacts(tmp_path / "models", tmp_path)
+    version = artifacts.take(str(tmp_path / "out"), (base,), base=base.model_id)
+    assert version.base == base.location
+    generator = LocalGenerator(artifacts.base(version), "cpu", version=version.model_id, adapter=artifacts.open(version).folder)
+    prompt = prompting.build("What is item 3?", (Passage("p", "p", "What is item 3?", "Item 3 is a lamp with 3 bulbs."),))
+    pieces = [piece async for piece in generator.stream(prompt, Limits(16))]
+    await generator.aclose()
+    assert isinstance(pieces[-1], Generation) and pieces[-1].model_version == version.model_id
+    expected = [Expected(prompting.messages(prompt), "Item 3 is a lamp.")]
+    tuned, plain = (likelihood.nats(artifacts.base(version), adapter, "cpu", expected) for adapter in (tmp_path / "out", None))
+    assert tuned < plain - 1
+
+
+def test_a_prefix_that_was_cut_off_goes_on_and_ends_alike(tmp_path: Path) -> None:
+    def full(now: Progress) -> None:
+        if now.step == 17:
+            raise OSError(28, "No space left on device")
+
+    (whole := tmp_path / "whole").mkdir()
+    unbroken = learn(whole, recipe=PREFIX)
+    with pytest.raises(TrainingError, match="the same command goes on"):
+        learn(tmp_path, full, recipe=PREFIX)
+    seen: list[Progress] = []
+    assert learn(tmp_path, seen.append, recipe=PREFIX).after == pytest.approx(unbroken.after, abs=1e-5)
+    assert seen[0].step == 16
 
 
 def test_bad_input_memory_that_will_do_for_an_adapter_and_not_for_a_whole_model_says_so(tmp_path: Path) -> None:
