@@ -47,9 +47,12 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
     try:
         heads = config["num_attention_heads"]
         width = config.get("head_dim") or config["hidden_size"] // heads
-        return Shape(config["num_hidden_layers"], config.get("num_key_value_heads") or heads, width)
-    except (KeyError, TypeError, ZeroDivisionError) as error:
-        raise ModelError(f"Its base does not say how wide its keys are ({error}), so no prefix can be tuned for it.") from error
+        found = Shape(config["num_hidden_layers"], config.get("num_key_value_heads") or heads, width)
+    except (KeyError, TypeError, ZeroDivisionError):
+        found = Shape(0, 0, 0)
+    if not all(type(one) is int and one > 0 for one in found):
+        raise ModelError("Its base does not say how many numbers it keeps of a token, so it takes no prefix. Train a LoRA.")
+    return found
 
 
 def is_one(folder: Path) -> bool:
