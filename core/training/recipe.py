@@ -86,6 +86,9 @@ _ADAPTERS = ("lora", "adalora", "prefix", "full")
 _OF_MATRICES = {"rank", "alpha", "dropout", "targets"}
 # Preferences are learnt from few rows on top of what the model knows already: a tenth of the rate, and every row once or twice.
 _PREFERRING: dict[str, Any] = {"learning_rate": 5e-5}
+# Keys and values are numbers of the size of one, not small changes of a matrix: 5 steps on SmolLM2-135M took the held-out loss from 0.34
+# to 0.15 with 3e-2, to 0.23 with 1e-2.
+_BEFORE: dict[str, Any] = {"learning_rate": 3e-2}
 _PRECISIONS = ("bf16", "float32")
 _RANGES: dict[str, tuple[float, float]] = {
     "virtual_tokens": (1, 512),
@@ -97,9 +100,9 @@ _RANGES: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 
 
-def default(method: str) -> Recipe:
-    """Return the recipe of a method that names nothing else."""
-    return Recipe(method=method, **(_PREFERRING if method in PREFERENCES else {}))
+def default(method: str, adapter: str = "lora") -> Recipe:
+    """Return the recipe of a method, and of what learns, that names nothing else. Raises `TrainingError` for what does not go together."""
+    return Recipe(method=method, adapter=adapter, **(_PREFERRING if method in PREFERENCES else _BEFORE if adapter == "prefix" else {}))
 
 
 def refuse_outside(recipe: Any, ranges: Ranges) -> None:
@@ -127,7 +130,7 @@ def read(path: Path, method: str = "sft") -> Recipe:
     Raises `TrainingError` that names the line or the key.
     """
     told = _values(Recipe, path)
-    return replace(default(told.get("method", method)), **told)
+    return replace(default(told.get("method", method), told.get("adapter", "lora")), **told)
 
 
 def read_as(kind: type[Kind], path: Path) -> Kind:

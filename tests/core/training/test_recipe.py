@@ -41,6 +41,13 @@ def test_a_method_of_preferences_has_defaults_of_its_own(tmp_path: Path) -> None
         dpo.refuse_other("sft")
 
 
+def test_a_prefix_has_a_rate_of_its_own_and_its_line_names_what_it_uses(tmp_path: Path) -> None:
+    prefix = read(written(tmp_path, 'adapter = "prefix"'))
+    assert prefix == default("sft", "prefix") and prefix.learning_rate > 10 * Recipe().learning_rate
+    assert "virtual_tokens=16" in str(prefix) and "rank" not in str(prefix) and "virtual_tokens" not in str(Recipe())
+    assert read(written(tmp_path, 'adapter = "prefix"\nlearning_rate = 1e-3')).learning_rate == 1e-3
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -54,7 +61,10 @@ def test_a_method_of_preferences_has_defaults_of_its_own(tmp_path: Path) -> None
         ("beta = 0", "beta is 0"),
         ("iterations = 0", "iterations is 0; it must be between 1 and 10"),
         ('precision = "int1"', "there is bf16, float32"),
-        ('adapter = "prefix"', "there is lora, adalora, full"),
+        ('adapter = "magic"', "there is lora, adalora, prefix, full"),
+        ('adapter = "prefix"\npacking = true', "A prefix stands before one row, so it is learnt without packing"),
+        ('adapter = "prefix"\nvirtual_tokens = 513', "virtual_tokens is 513; it must be between 1 and 512"),
+        ('method = "dpo"\nadapter = "prefix"', 'are learnt with adapter = "lora"'),
         ('adapter = "adalora"\nrank = 200', "begins with half as many again, and 256 is the most"),
         ('method = "dpo"\npacking = true', 'with adapter = "lora" and without packing'),
         ("packing = 1", "packing is 1; it must be of the kind of False"),
