@@ -62,12 +62,11 @@ def curves(work: Path) -> list[Any]:
 
 
 def services() -> list[str]:
-    """Return where curves go beside TensorBoard: to Weights & Biases where it is installed and its own variables ask for it.
+    """Return where curves go beside TensorBoard: to Weights & Biases where it is installed and a project of it is named.
 
-    Installed is not enough: it would send losses and the recipe to its servers unasked.
+    Installed is not enough, nor is a key that is there for something else: losses and the recipe would go to its servers unasked.
     """
-    asked = any(os.environ.get(name) for name in ("WANDB_PROJECT", "WANDB_API_KEY"))
-    return ["wandb"] if asked and find_spec("wandb") is not None else []
+    return ["wandb"] if os.environ.get("WANDB_PROJECT") and find_spec("wandb") is not None else []
 
 
 def _diverged(state: TrainerState, work: str) -> TrainingError:

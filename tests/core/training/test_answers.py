@@ -63,7 +63,7 @@ def test_curves_are_kept_for_tensorboard_beside_the_checkpoints_and_nowhere_else
 
 
 @pytest.mark.parametrize(
-    ("installed", "asked", "services"), [(True, "WANDB_PROJECT", ["wandb"]), (True, "WANDB_MODE", []), (False, "WANDB_API_KEY", [])]
+    ("installed", "asked", "services"), [(True, "WANDB_PROJECT", ["wandb"]), (True, "WANDB_API_KEY", []), (False, "WANDB_PROJECT", [])]
 )
 def test_curves_leave_the_machine_only_where_weights_and_biases_is_installed_and_asked_for(
     installed: bool, asked: str, services: list[str], monkeypatch: pytest.MonkeyPatch
