@@ -247,10 +247,14 @@ class Frontdesk:
         await self.knowledge_store.replace_source(SAMPLE, "sample", self.sample(), keep_missing=lambda: False)
         await self.publish(SAMPLE, "system", lambda step, done, total: None)
 
-    async def publish(self, knowledge: str, actor: str, progress: ingest.Progress, embedder: Embedder | None = None) -> snapshot.Manifest:
-        """Publish a knowledge base with an embedder, None: the promoted one, or the configured one where none was."""
-        folder, chosen = self.settings.snapshots / knowledge, embedder or await self._publishing_embedder()
-        return await ingest.publish(self.knowledge_store, folder, knowledge, chosen, actor, progress)
+    async def publish(self, knowledge: str, actor: str, progress: ingest.Progress) -> snapshot.Manifest:
+        """Publish a knowledge base with the promoted embedder, or the configured one where none was."""
+        folder, embedder = self.settings.snapshots / knowledge, await self._publishing_embedder()
+        return await ingest.publish(self.knowledge_store, folder, knowledge, embedder, actor, progress)
+
+    async def reindex(self, knowledge: str, actor: str, progress: ingest.Progress, embedder: Embedder) -> snapshot.Manifest | None:
+        """Serve what is served with another embedder, None where nothing is."""
+        return await ingest.reindex(self.knowledge_store, self.settings.snapshots / knowledge, knowledge, embedder, actor, progress)
 
     async def _publishing_embedder(self) -> Embedder:
         promoted = await self.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION)

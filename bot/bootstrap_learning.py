@@ -17,7 +17,7 @@ from bot.bootstrap import Frontdesk
 from bot.bootstrap_evaluation import Asked, judge_of, supported, written_by
 from bot.bootstrap_models import announce, chosen_base, control_of, follow_settings, tried, version_of
 from bot.bootstrap_retuning import retuned
-from bot.bootstrap_training import Count, Material, base_of, material_of, train_answers, trained_from
+from bot.bootstrap_training import Count, Material, base_of, material_of, origin_of, train_answers, trained_from
 from bot.learning_news import headline, news
 from bot.learning_pace import Pace
 from core import prompting
@@ -133,8 +133,9 @@ async def _base_of(graph: Frontdesk, champion: ModelVersion, recipe: Recipe) -> 
 
     A whole model is trained from what the champion was trained from, as an adapter is: else each run would stand on all before it.
     """
-    origin = trained_from(graph, champion)
-    if champion.base or (origin and recipe.adapter == "full"):
+    if champion.base:
+        return champion.base
+    if recipe.adapter == "full" and (origin := await origin_of(graph, champion)):
         return origin
     has_weights = champion.location != EXTRACTIVE and not champion.location.startswith(REMOTE)
     return champion.model_id if has_weights else await asyncio.to_thread(chosen_base, graph)
@@ -167,7 +168,8 @@ async def _report(
     old = await written_by(graph, champion, questions, lambda step, done, total: count(f"{step} before", done, total))
     new = await written_by(graph, version, questions, lambda step, done, total: count(f"{step} after", done, total))
     knowledge = material.figures["versions"]["knowledge"]
-    old, new = [await supported(graph, knowledge, answers, count) for answers in (old, new)]
+    old = await supported(graph, knowledge, old, lambda step, done, total: count(f"{step} before", done, total))
+    new = await supported(graph, knowledge, new, lambda step, done, total: count(f"{step} after", done, total))
     told = material.figures["versions"] | {"model": version.model_id, "against": champion.model_id, "recipe": version.recipe}
     found = report_of(old, new, losses=losses, versions=told)
     return replace(found, before=_of_answers(found.before), after=_of_answers(found.after), samples=shown(rows, old, new))

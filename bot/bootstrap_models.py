@@ -124,22 +124,25 @@ async def tried(graph: Frontdesk, model_id: str) -> str:
 
 
 async def promote_embedder(graph: Frontdesk, version: ModelVersion, actor: str, progress: Progress) -> str:
-    """Build an index of every knowledge base with another embedder and serve them all, or none. Raises `FrontdeskError`."""
+    """Build an index of what is served of every knowledge base with another embedder and serve them all, or none.
+
+    What was edited since it was published stays as it is. Raises `FrontdeskError`.
+    """
     await _note_embedder(graph)
     before = {name: await graph.knowledge_store.active(name) for name in await graph.knowledge_store.names()}
     embedder = await asyncio.to_thread(graph.embedder_of_version, version)
     done: list[str] = []
     try:
         for name in before:
-            await graph.publish(name, actor, progress, embedder)
-            done.append(name)
+            if await graph.reindex(name, actor, progress, embedder):
+                done.append(name)
     except BaseException:
         for name in done:  # what is served is what was served, in every one of them
             if served := before[name]:
                 await graph.knowledge_store.activate(name, served, actor)
         raise
     await graph.model_registry.assign(Kind.EMBEDDER, Alias.CHAMPION, version.model_id, Step.PROMOTE, actor)
-    return f"{version.model_id} embeds from now on; published: {', '.join(done) or 'nothing'}."
+    return f"{version.model_id} embeds from now on; indexed: {', '.join(done) or 'nothing'}."
 
 
 async def _note_embedder(graph: Frontdesk) -> None:

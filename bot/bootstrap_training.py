@@ -117,7 +117,7 @@ async def base_of(graph: Frontdesk, named: str) -> Base:
     try:
         resolved = await asyncio.to_thread(weights.resolve, location, graph.settings.model_dir, graph.report)
     except ModelError as error:
-        raise TrainingError(f"There is no base to train: {error}") from error
+        raise TrainingError(f"There is no base to train: {error} Or name another: --base MODEL") from error
     return location, resolved
 
 
@@ -128,6 +128,16 @@ def trained_from(graph: Frontdesk, version: ModelVersion) -> str:
     with suppress(ModelError):  # its folder is on another machine
         return training_run.read(graph.artifacts.folder(version.location)).base
     return ""
+
+
+async def origin_of(graph: Frontdesk, version: ModelVersion) -> str:
+    """Return the model at the beginning of all that a version was trained from, empty for none."""
+    known = {name: one for one in await graph.model_registry.versions() for name in (one.model_id, one.location)}
+    origin, seen = trained_from(graph, version), {""}
+    while origin not in seen and origin in known and (further := trained_from(graph, known[origin])):
+        seen.add(origin)
+        origin = further
+    return origin
 
 
 def train_answers(graph: Frontdesk, base: Base, recipe: Recipe, material: Material, out: Path | None, watch: Watch) -> tuple[Path, Outcome]:

@@ -20,7 +20,7 @@ class Pace:
 
     def count(self, step: str, done: int, total: int) -> None:
         """Note that so much more of a step was done, of so much."""
-        before = self.doing.done if self.doing and self.doing.part == step else 0
+        before = self.doing.done if self.doing and self.doing.part == step and self.doing.done < total else 0
         self._note(step, before + done, total)
         self._count(step, done, total)
 
@@ -30,7 +30,7 @@ class Pace:
         self._watch(now)
 
     def _note(self, part: str, done: int, total: int, loss: float | None = None) -> None:
-        if self.doing is None or self.doing.part != part:
+        if self.doing is None or self.doing.part != part or done < self.doing.done:
             self._began, self._first = self._clock(), done  # what is resumed begins in the middle
         elif loss is None:  # a look at what is held out has none of its own
             loss = self.doing.loss

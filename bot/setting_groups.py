@@ -46,6 +46,7 @@ class Training(BaseModel, extra="forbid"):
         "", description="model that judges whether answers follow from their passages: ORG/NAME of a cross-encoder for NLI, or a folder"
     )
 
+    retriever: bool = Field(True, description="whether `frontdesk learn` tunes the embedder first")
     every: str = Field("", description="how often the worker runs `frontdesk learn`: hours or days, such as 24h or 7d; empty: never")
 
     @field_validator("every")

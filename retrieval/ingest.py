@@ -34,6 +34,23 @@ async def publish(
     passages = await store.passages(knowledge)
     if not passages:
         raise KnowledgeError(f"Knowledge {knowledge!r} is empty. Import something first: frontdesk knowledge import PATH")
+    return await _published(store, folder, knowledge, embedder, actor, progress, passages)
+
+
+async def reindex(
+    store: KnowledgeStore, folder: Path, knowledge: str, embedder: Embedder, actor: str, progress: Progress
+) -> snapshot.Manifest | None:
+    """Serve what is served with another embedder, as `publish` does, None where nothing is; what was edited since stays unpublished."""
+    active = await store.active(knowledge)
+    if active is None:
+        return None
+    passages = (await asyncio.to_thread(snapshot.load, folder / active)).passages
+    return await _published(store, folder, knowledge, embedder, actor, progress, passages)
+
+
+async def _published(
+    store: KnowledgeStore, folder: Path, knowledge: str, embedder: Embedder, actor: str, progress: Progress, passages: Sequence[Passage]
+) -> snapshot.Manifest:
     version = snapshot.version_of(passages, embedder.version)
     active, is_cancelled = await store.active(knowledge), threading.Event()
 

@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import math
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,17 +30,25 @@ from core.training.recipe import Recipe
 
 SCHEDULE = "schedule"  # the actor of runs that a setting starts
 _EVERY = 10  # steps of training that leave a line where there is no terminal
-_LEARNING_STEPS = {"train": "Training", "answer before": "Asking champion", "answer after": "Asking new"}
+_LEARNING_STEPS = {
+    "train": "Training",
+    "answer before": "Asking champion",
+    "answer after": "Asking new",
+    "judge before": "Judging champion",
+    "judge after": "Judging new",
+}
 
 
 @click.command()
 @click.option("--knowledge", metavar="NAME", help="Knowledge base; by default the served one, with what staff corrected.")
 @click.option("--recipe", "recipe_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML; else the defaults.")
 @click.option("--base", metavar="MODEL", help="A registered version, or ORG/NAME; else the base of the model that serves.")
-@click.option("--retriever/--no-retriever", default=True, help="Whether to tune the embedder first; by default yes.")
+@click.option("--retriever/--no-retriever", default=None, help="Whether to tune the embedder first; else as training.retriever says.")
 @click.option("--scheduled", is_flag=True, hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(knowledge: str | None, recipe_file: Path | None, base: str | None, retriever: bool, scheduled: bool, as_json: bool) -> None:
+def command(
+    knowledge: str | None, recipe_file: Path | None, base: str | None, retriever: bool | None, scheduled: bool, as_json: bool
+) -> None:
     """Learn from what staff approved: train, compare with what serves, and serve the new only if it is better.
 
     The embedder is tuned first; where held-out wordings surely find their passage better, every knowledge base is indexed with it.
@@ -58,7 +66,12 @@ def command(knowledge: str | None, recipe_file: Path | None, base: str | None, r
     if processes.count() > 1:
         raise TrainingError("One process does the whole loop: run this without accelerate launch. Several may do: frontdesk train answers")
     actor = SCHEDULE if scheduled else f"cli:{getpass.getuser()}"
-    run, files = with_frontdesk(lambda graph: _learn(graph, Wanted(recipe, knowledge, base, retriever), actor))
+
+    def learning(graph: Frontdesk) -> Awaitable[tuple[LearningRun, tuple[Path, Path]]]:
+        wanted = Wanted(recipe, knowledge, base, graph.settings.training.retriever if retriever is None else retriever)
+        return _learn(graph, wanted, actor)
+
+    run, files = with_frontdesk(learning)
     if as_json:
         print_json(_document(run, files))
     else:

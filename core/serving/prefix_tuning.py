@@ -44,6 +44,7 @@ class Shape(NamedTuple):
 
 def shape_of(config: Mapping[str, Any]) -> Shape:
     """Return what a model with these settings keeps. Raises `ModelError` where they do not say it."""
+    config = config.get("text_config") or config  # of one that reads pictures too
     try:
         heads = config["num_attention_heads"]
         width = config.get("head_dim") or config["hidden_size"] // heads

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from core import prompting
@@ -25,7 +24,6 @@ def put_before(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, recip
     if processes.shard():
         raise TrainingError('A prefix is not learnt where each process holds a part of the model. Train with adapter = "lora".')
     adapted = get_peft_model(model, PrefixTuningConfig(num_virtual_tokens=recipe.virtual_tokens, task_type="CAUSAL_LM"))
-    told = len(tokenizer(prompting.SYSTEM)["input_ids"])
-    text = " ".join([prompting.SYSTEM] * math.ceil((recipe.virtual_tokens + 1) / told))
-    initialize_kv_prefix_from_text(adapted, tokenizer, text=text, use_chat_template=False)
+    text = " ".join([prompting.SYSTEM] * recipe.virtual_tokens)  # enough, however long its tokens are; the rest is cut off
+    initialize_kv_prefix_from_text(adapted, tokenizer, text=text, use_chat_template=False, max_length=recipe.virtual_tokens)
     return adapted

@@ -24,4 +24,7 @@ def test_each_part_is_told_with_the_time_left_at_its_own_pace() -> None:
     assert pace.doing == Doing("train", 22, 34, 0.5, 60.0)
     pace.watch(Progress(1, 8, what="Retriever"))
     assert pace.doing == Doing("Retriever", 1, 8)
-    assert told[:2] == [("retrieve", 1, 4), ("retrieve", 1, 4)] and len(told) == 5
+    pace.count("hash", 1, 1)
+    pace.count("hash", 1, 1)  # of another file
+    assert pace.doing == Doing("hash", 1, 1)
+    assert told[:2] == [("retrieve", 1, 4), ("retrieve", 1, 4)] and len(told) == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from bot.bootstrap import frontdesk
 from bot.bootstrap_learning import learnt_before, promoted, run_book_of
+from bot.bootstrap_training import origin_of, trained_from
 from bot.settings import read
 from core.domain import utc_now
 from core.errors import TrainingError
@@ -42,6 +44,20 @@ async def test_a_version_whose_run_was_stopped_before_it_was_judged_is_no_reason
         await run_book_of(graph).begin(RUN)
         await run_book_of(graph).end(replace(RUN, state=State.CHALLENGER))
         assert await learnt_before(graph, "7" * 64, recipe, "org/base", "old@1") == "new@3"
+
+
+async def test_a_whole_model_goes_back_to_the_beginning_of_all_that_it_was_trained_from() -> None:
+    async with frontdesk(read(), lambda line: None) as graph:
+        for model_id, base in (("first@1", "org/base"), ("second@2", "first@1"), ("ring@3", "ring@3"), ("away@4", "")):
+            made = ModelVersion(model_id, Kind.GENERATOR, f"artifact:{model_id}")
+            await graph.model_registry.register(made)
+            if base:
+                (graph.settings.artifacts / model_id).mkdir(parents=True)
+                (graph.settings.artifacts / model_id / "frontdesk-run.json").write_text(json.dumps({"base": base}), encoding="utf-8")
+        found = [await origin_of(graph, one) for one in sorted(await graph.model_registry.versions(), key=lambda one: one.model_id[-1])]
+        assert found == ["org/base", "org/base", "ring@3", ""]
+        adapter = ModelVersion("adapter@5", Kind.GENERATOR, "artifact:adapter@5", "artifact:second@2")
+        assert trained_from(graph, adapter) == "artifact:second@2"
 
 
 def test_bad_input_a_recipe_of_preferences_is_refused_with_the_command_that_takes_it() -> None:

@@ -126,7 +126,7 @@ def test_bad_input_68_an_embedder_and_its_index_are_promoted_and_rolled_back_tog
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
     model_id = str(document("models", "import", str(folder), "--kind", "embedder")["model_id"])
-    assert "published: default" in run("models", "promote", model_id, "--yes").stdout
+    assert "indexed: default" in run("models", "promote", model_id, "--yes").stdout
     second = document("ask", "How can I pay?")["lineage"]
     assert (second["embedder"], second["index"] != first["index"]) == (model_id, True)
     run("knowledge", "publish")  # with the promoted one, not with that of the settings

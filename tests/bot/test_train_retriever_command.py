@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from bot.bootstrap import frontdesk
 from bot.settings import read
 from core.errors import SnapshotError, TrainingError
 from core.training import recipe as recipes
+from core.training import retriever
 from core.training.retriever_recipe import RetrieverRecipe
+from retrieval.snapshot import Manifest, read_manifest
 from tests.bot.test_cli import document, run, write
 from tests.core.training.questions import save, topics
 
@@ -72,8 +75,8 @@ def test_from_the_faq_to_an_embedder_that_serves_and_back(tmp_path: Path) -> Non
     assert asyncio.run(_trace()) == ["done", "done"]
 
 
-def test_the_learning_loop_serves_the_tuned_one_and_keeps_the_old_one_where_there_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap_retuning, "RetrieverRecipe", lambda: recipes.read_as(RetrieverRecipe, Path("recipe.toml")))
+@pytest.mark.usefixtures("by_recipe")
+def test_the_learning_loop_serves_the_tuned_one_and_keeps_the_old_one_where_there_is_too_little() -> None:
     said = asyncio.run(_retuned(None))
     assert "retrieves now. MRR@10 of " in said
     assert _asked()["versions"]["embedder"] == said.split()[0]
@@ -87,6 +90,66 @@ def test_the_learning_loop_serves_the_tuned_one_and_keeps_the_old_one_where_ther
     run("knowledge", "publish", "--knowledge", "few")
     assert asyncio.run(_retuned("few")).startswith("The retriever stays. ")
     assert _asked()["versions"]["embedder"] == said.split()[0]
+
+
+@pytest.fixture
+def by_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop learns by the recipe of this file."""
+    monkeypatch.setattr(bootstrap_retuning, "RetrieverRecipe", lambda: recipes.read_as(RetrieverRecipe, Path("recipe.toml")))
+
+
+@pytest.mark.usefixtures("by_recipe")
+def test_the_loop_indexes_what_is_served_and_publishes_nothing_that_staff_have_not() -> None:
+    draft = {"id": "draft", "question": "zzz unfinished zzz?", "answer": "Not for customers yet."}
+    run("knowledge", "import", str(write("draft.jsonl", [draft])))
+    run("knowledge", "import", str(write("other.jsonl", ROWS[:2])), "--knowledge", "other")
+    assert "retrieves now." in asyncio.run(_retuned(None))
+    served, draft_of_other = asyncio.run(_served("default")), asyncio.run(_served("other"))
+    assert served is not None and served.passages == len(ROWS) and served.embedder.startswith("retriever-")
+    assert draft_of_other is None
+    run("knowledge", "publish")
+    served = asyncio.run(_served("default"))
+    assert served is not None and served.passages == len(ROWS) + 1 and served.embedder.startswith("retriever-")
+
+
+@pytest.mark.usefixtures("by_recipe")
+def test_what_an_admin_promoted_and_took_back_by_hand_does_not_come_back_with_the_next_run(tmp_path: Path) -> None:
+    run("train", "retriever", "--recipe", "recipe.toml", "--out", str(tmp_path / "run"))
+    by_hand = document("models", "import", str(tmp_path / "run"), "--kind", "embedder")["model_id"]
+    run("models", "promote", by_hand, "--yes")
+    run("models", "rollback", "embedder", "--yes")
+    said = asyncio.run(_retuned(None))
+    assert said.startswith("The retriever stays: ") and said.endswith("has served before, and somebody took it back.")
+    assert asyncio.run(_retuned(None)) == ""
+
+
+@pytest.mark.usefixtures("by_recipe")
+def test_bad_input_a_full_disk_is_no_judgement_and_the_next_run_tunes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(retriever, "_write", _full)
+        assert "No space left on device" in asyncio.run(_retuned(None))
+    assert "retrieves now." in asyncio.run(_retuned(None))
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.usefixtures("by_recipe")
+def test_bad_input_an_index_that_is_gone_keeps_nobody_from_learning_answers() -> None:
+    run("knowledge", "import", str(write("other.jsonl", ROWS[:2])), "--knowledge", "other")
+    run("knowledge", "publish", "--knowledge", "other")
+    shutil.rmtree(read().snapshots / "other")
+    said = asyncio.run(_retuned(None))
+    assert said.startswith("The retriever stays. ") and "knowledge/other" in said and "Publish again" in said
+    served = asyncio.run(_served("default"))
+    assert served is not None and not served.embedder.startswith("retriever-"), "all of them, or none"
+
+
+async def _served(knowledge: str) -> Manifest | None:
+    async with frontdesk(read(), lambda line: None) as graph:
+        active = await graph.knowledge_store.active(knowledge)
+        return read_manifest(graph.settings.snapshots / knowledge / active) if active else None
 
 
 async def _retuned(knowledge: str | None) -> str:
