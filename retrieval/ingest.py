@@ -34,25 +34,29 @@ async def publish(
     passages = await store.passages(knowledge)
     if not passages:
         raise KnowledgeError(f"Knowledge {knowledge!r} is empty. Import something first: frontdesk knowledge import PATH")
-    return await _published(store, folder, knowledge, embedder, actor, progress, passages)
+    manifest = await _built_apart(folder, knowledge, embedder, passages, await store.active(knowledge), progress)
+    await store.add_release(knowledge, manifest.version, manifest.passages, manifest.embedder, actor)
+    return manifest
 
 
 async def reindex(
     store: KnowledgeStore, folder: Path, knowledge: str, embedder: Embedder, actor: str, progress: Progress
 ) -> snapshot.Manifest | None:
     """Serve what is served with another embedder, as `publish` does, None where nothing is; what was edited since stays unpublished."""
-    active = await store.active(knowledge)
-    if active is None:
-        return None
-    passages = (await asyncio.to_thread(snapshot.load, folder / active)).passages
-    return await _published(store, folder, knowledge, embedder, actor, progress, passages)
+    while (active := await store.active(knowledge)) is not None:
+        passages = (await asyncio.to_thread(snapshot.load, folder / active)).passages
+        manifest = await _built_apart(folder, knowledge, embedder, passages, active, progress)
+        if await store.active(knowledge) == active:  # else somebody has published meanwhile, and that is what is served
+            await store.add_release(knowledge, manifest.version, manifest.passages, manifest.embedder, actor)
+            return manifest
+    return None
 
 
-async def _published(
-    store: KnowledgeStore, folder: Path, knowledge: str, embedder: Embedder, actor: str, progress: Progress, passages: Sequence[Passage]
+async def _built_apart(
+    folder: Path, knowledge: str, embedder: Embedder, passages: Sequence[Passage], active: str | None, progress: Progress
 ) -> snapshot.Manifest:
-    version = snapshot.version_of(passages, embedder.version)
-    active, is_cancelled = await store.active(knowledge), threading.Event()
+    """Build a snapshot in a thread and return its manifest."""
+    version, is_cancelled = snapshot.version_of(passages, embedder.version), threading.Event()
 
     def told(step: str, done: int, total: int) -> None:
         if is_cancelled.is_set():
@@ -60,12 +64,10 @@ async def _published(
         progress(step, done, total)
 
     try:
-        manifest = await asyncio.to_thread(_built, folder, version, knowledge, embedder, passages, active, told)
+        return await asyncio.to_thread(_built, folder, version, knowledge, embedder, passages, active, told)
     except asyncio.CancelledError:
         is_cancelled.set()
         raise
-    await store.add_release(knowledge, version, manifest.passages, manifest.embedder, actor)
-    return manifest
 
 
 def _built(

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,13 +183,40 @@ class SlowEmbedder(WordEmbedder):
     """Waits within its work until it is let go on, and tells of each step."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("slow@1")
         self.began, self.go_on = threading.Event(), threading.Event()
 
     def encode(self, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> Vectors:
         self.began.set()
         assert self.go_on.wait(20)
         return super().encode(texts, progress)
+
+
+def reindex(store: MemoryKnowledgeStore, folder: Path, embedder: WordEmbedder) -> Coroutine[Any, Any, snapshot.Manifest | None]:
+    return ingest.reindex(store, folder, KNOWLEDGE, embedder, "tester", lambda step, done, total: None)
+
+
+async def test_another_embedder_indexes_what_is_served_and_leaves_drafts_alone(tmp_path: Path) -> None:
+    store = await filled_store()
+    assert await reindex(store, tmp_path, WordEmbedder("words@2")) is None, "nothing is served yet"
+    served = await publish(store, tmp_path, WordEmbedder())
+    await fill(store, [*PASSAGES, faq("pickup")])
+    made = await reindex(store, tmp_path, WordEmbedder("words@2"))
+    assert made is not None and (made.passages, made.embedder) == (served.passages, "words@2")
+    assert await store.active(KNOWLEDGE) == made.version
+
+
+async def test_what_somebody_publishes_while_another_embedder_indexes_is_served(tmp_path: Path) -> None:
+    store, embedder = await filled_store(), SlowEmbedder()
+    await publish(store, tmp_path, WordEmbedder())
+    indexing = asyncio.create_task(reindex(store, tmp_path, embedder))
+    await asyncio.to_thread(embedder.began.wait, 20)
+    await fill(store, [*PASSAGES, faq("pickup")])
+    theirs = await publish(store, tmp_path, WordEmbedder())
+    embedder.go_on.set()
+    made = await indexing
+    assert made is not None and (made.passages, made.embedder) == (theirs.passages, "slow@1")
+    assert await store.active(KNOWLEDGE) == made.version
 
 
 async def test_other_work_goes_on_while_a_snapshot_is_built(tmp_path: Path) -> None:
