@@ -252,7 +252,7 @@ class Frontdesk:
         folder, embedder = self.settings.snapshots / knowledge, await self._publishing_embedder()
         return await ingest.publish(self.knowledge_store, folder, knowledge, embedder, actor, progress)
 
-    async def reindex(self, knowledge: str, actor: str, progress: ingest.Progress, embedder: Embedder) -> snapshot.Manifest | None:
+    async def reindex(self, knowledge: str, actor: str, progress: ingest.Progress, embedder: Embedder) -> ingest.Reindexed | None:
         """Serve what is served with another embedder, None where nothing is."""
         return await ingest.reindex(self.knowledge_store, self.settings.snapshots / knowledge, knowledge, embedder, actor, progress)
 

@@ -133,10 +133,10 @@ async def _base_of(graph: Frontdesk, champion: ModelVersion, recipe: Recipe) -> 
 
     A whole model is trained from what the champion was trained from, as an adapter is: else each run would stand on all before it.
     """
-    if champion.base:
-        return champion.base
     if recipe.adapter == "full" and (origin := await origin_of(graph, champion)):
         return origin
+    if champion.base:
+        return champion.base
     has_weights = champion.location != EXTRACTIVE and not champion.location.startswith(REMOTE)
     return champion.model_id if has_weights else await asyncio.to_thread(chosen_base, graph)
 

@@ -37,7 +37,6 @@ from core.staff.model_control import RegistryModelControl
 from core.staff.run_control import RunControl
 from core.storage.drafts import SqlDrafts
 from core.storage.learning_runs import SqlRunBook
-from retrieval.ingest import Progress
 
 SETTINGS = "settings"  # the actor of what serves because a setting says so
 AUTO = "auto"
@@ -121,37 +120,6 @@ async def tried(graph: Frontdesk, model_id: str) -> str:
         return await _probed(generator, _golden(graph))
     finally:
         await generator.aclose()
-
-
-async def promote_embedder(graph: Frontdesk, version: ModelVersion, actor: str, progress: Progress) -> str:
-    """Build an index of what is served of every knowledge base with another embedder and serve them all, or none.
-
-    What was edited since it was published stays as it is. Raises `FrontdeskError`.
-    """
-    await _note_embedder(graph)
-    before = {name: await graph.knowledge_store.active(name) for name in await graph.knowledge_store.names()}
-    embedder = await asyncio.to_thread(graph.embedder_of_version, version)
-    done: list[str] = []
-    try:
-        for name in before:
-            if await graph.reindex(name, actor, progress, embedder):
-                done.append(name)
-    except BaseException:
-        for name in done:  # what is served is what was served, in every one of them
-            if served := before[name]:
-                await graph.knowledge_store.activate(name, served, actor)
-        raise
-    await graph.model_registry.assign(Kind.EMBEDDER, Alias.CHAMPION, version.model_id, Step.PROMOTE, actor)
-    return f"{version.model_id} embeds from now on; indexed: {', '.join(done) or 'nothing'}."
-
-
-async def _note_embedder(graph: Frontdesk) -> None:
-    """Begin the history of embedders with the configured one, so that a rollback leads back to it."""
-    if await graph.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION) is None:
-        is_folder = Path(graph.settings.embedder).expanduser().is_dir()
-        first = await asyncio.to_thread(_taken, graph, graph.settings.embedder, is_folder, Kind.EMBEDDER)
-        await graph.model_registry.register(first)
-        await graph.model_registry.assign(Kind.EMBEDDER, Alias.CHAMPION, first.model_id, Step.PROMOTE, SETTINGS, after=0)
 
 
 async def announce(graph: Frontdesk, text: str, key: str, run_id: str = "") -> None:
@@ -248,14 +216,14 @@ async def _registered(graph: Frontdesk, location: str) -> str:
         known = next((one.model_id for one in await registry.versions(Kind.GENERATOR) if one.location == location and not one.base), None)
         if known:
             return known  # its files are checked when it is loaded
-    version = await asyncio.to_thread(_taken, graph, location, is_folder)
+    version = await asyncio.to_thread(as_version, graph, location, is_folder)
     with suppress(ModelError):  # not yet known
         return (await registry.version(version.model_id)).model_id
     await registry.register(version)
     return version.model_id
 
 
-def _taken(graph: Frontdesk, location: str, is_folder: bool, kind: Kind = Kind.GENERATOR) -> ModelVersion:
+def as_version(graph: Frontdesk, location: str, is_folder: bool, kind: Kind = Kind.GENERATOR) -> ModelVersion:
     """Return a model of the settings as a version; a folder stays where it is, under the name that indexes and answers know it by."""
     if not is_folder:
         return graph.artifacts.take(location, kind=kind, actor=SETTINGS)

@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 from bot.bootstrap import Frontdesk
-from bot.bootstrap_models import promote_embedder
+from bot.bootstrap_embedder import promote_embedder
 from bot.bootstrap_retriever import embedder_base, folder_of, train_retriever, wordings_of
-from bot.bootstrap_training import Count
+from bot.bootstrap_training import Count, trained_from
 from core.audit import Filter
 from core.errors import FrontdeskError, NothingLearntError
 from core.learning import STOPPED
@@ -62,11 +62,15 @@ async def _judged(
 ) -> tuple[str, str]:
     """Index with a version where it surely finds better than what serves; return what became of it, and why in a sentence."""
     served = await graph.retriever(await graph.served_knowledge(knowledge)).embedder()
+    history = await graph.model_registry.history(Kind.EMBEDDER, Alias.CHAMPION)
     alike = await _alike(graph, version)
-    if served.version in alike:
+    if served.version in alike and history and history[0].model_id in alike:
         return "done", f"{served.version} retrieves already."
-    if alike & {move.model_id for move in await graph.model_registry.history(Kind.EMBEDDER, Alias.CHAMPION)}:
+    if alike & {move.model_id for move in history}:
         return "refused", f"The retriever stays: {version.model_id} has served before, and somebody took it back."
+    if served.version == version.model_id:  # a run was cut off while it indexed
+        await promote_embedder(graph, version, actor, count)
+        return "done", f"{version.model_id} retrieves now."
     tuned = await asyncio.to_thread(graph.embedder_of_version, version)
     better, asked = await asyncio.to_thread(finding.compared, found, served.encode, tuned.encode)
     said = f"MRR@10 of {asked} held-out wordings: {told(better)} against {served.version}."
@@ -77,10 +81,11 @@ async def _judged(
 
 
 async def _alike(graph: Frontdesk, version: ModelVersion) -> set[str]:
-    """Return the versions with the same recipe that were tuned on the same wordings, whatever they are called."""
-    recipe = version.recipe.rpartition(" code=")[0]
+    """Return the versions that were tuned by the same recipe on the same wordings and from the same base, whatever they are called."""
+    recipe, base = version.recipe.rpartition(" code=")[0], trained_from(graph, version)
     known = await graph.model_registry.versions(Kind.EMBEDDER)
-    return {one.model_id for one in known if one.dataset_sha256 == version.dataset_sha256 and one.recipe.startswith(f"{recipe} ")}
+    same = [one for one in known if one.dataset_sha256 == version.dataset_sha256 and one.recipe.startswith(f"{recipe} ")]
+    return {one.model_id for one in same if trained_from(graph, one) in ("", base)}  # "": its folder is on another machine
 
 
 async def _registered(graph: Frontdesk, folder: Path, actor: str, count: Count) -> ModelVersion:

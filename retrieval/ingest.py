@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,13 @@ from retrieval.ranking import Ranker
 from retrieval.rows import own_questions, owners, row_texts
 
 Progress = Callable[[str, int, int], None]  # step, done since the last call, total
+
+
+class Reindexed(NamedTuple):
+    """The versions of a snapshot: that which was served, and that with another embedder which is served in its place."""
+
+    replaced: str
+    made: str
 
 
 async def publish(
@@ -41,14 +49,14 @@ async def publish(
 
 async def reindex(
     store: KnowledgeStore, folder: Path, knowledge: str, embedder: Embedder, actor: str, progress: Progress
-) -> snapshot.Manifest | None:
+) -> Reindexed | None:
     """Serve what is served with another embedder, as `publish` does, None where nothing is; what was edited since stays unpublished."""
     while (active := await store.active(knowledge)) is not None:
         passages = (await asyncio.to_thread(snapshot.load, folder / active)).passages
         manifest = await _built_apart(folder, knowledge, embedder, passages, active, progress)
         if await store.active(knowledge) == active:  # else somebody has published meanwhile, and that is what is served
             await store.add_release(knowledge, manifest.version, manifest.passages, manifest.embedder, actor)
-            return manifest
+            return Reindexed(active, manifest.version)
     return None
 
 

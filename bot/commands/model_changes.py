@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 import click
 
 from bot.bootstrap import Frontdesk
-from bot.bootstrap_models import control_of, follow_settings, promote_embedder, tried
+from bot.bootstrap_embedder import promote_embedder
+from bot.bootstrap_models import control_of, follow_settings, tried
 from bot.terminal import err, out, print_json, progress, with_frontdesk
 from core.audit import STARTED
 from core.errors import FrontdeskError

@@ -192,7 +192,7 @@ class SlowEmbedder(WordEmbedder):
         return super().encode(texts, progress)
 
 
-def reindex(store: MemoryKnowledgeStore, folder: Path, embedder: WordEmbedder) -> Coroutine[Any, Any, snapshot.Manifest | None]:
+def reindex(store: MemoryKnowledgeStore, folder: Path, embedder: WordEmbedder) -> Coroutine[Any, Any, ingest.Reindexed | None]:
     return ingest.reindex(store, folder, KNOWLEDGE, embedder, "tester", lambda step, done, total: None)
 
 
@@ -201,9 +201,10 @@ async def test_another_embedder_indexes_what_is_served_and_leaves_drafts_alone(t
     assert await reindex(store, tmp_path, WordEmbedder("words@2")) is None, "nothing is served yet"
     served = await publish(store, tmp_path, WordEmbedder())
     await fill(store, [*PASSAGES, faq("pickup")])
-    made = await reindex(store, tmp_path, WordEmbedder("words@2"))
-    assert made is not None and (made.passages, made.embedder) == (served.passages, "words@2")
-    assert await store.active(KNOWLEDGE) == made.version
+    found = await reindex(store, tmp_path, WordEmbedder("words@2"))
+    assert found is not None and found == (served.version, await store.active(KNOWLEDGE))
+    made = snapshot.read_manifest(tmp_path / found.made)
+    assert (made.passages, made.embedder) == (served.passages, "words@2")
 
 
 async def test_what_somebody_publishes_while_another_embedder_indexes_is_served(tmp_path: Path) -> None:
@@ -214,9 +215,10 @@ async def test_what_somebody_publishes_while_another_embedder_indexes_is_served(
     await fill(store, [*PASSAGES, faq("pickup")])
     theirs = await publish(store, tmp_path, WordEmbedder())
     embedder.go_on.set()
-    made = await indexing
-    assert made is not None and (made.passages, made.embedder) == (theirs.passages, "slow@1")
-    assert await store.active(KNOWLEDGE) == made.version
+    found = await indexing
+    assert found is not None and found == (theirs.version, await store.active(KNOWLEDGE))
+    made = snapshot.read_manifest(tmp_path / found.made)
+    assert (made.passages, made.embedder) == (theirs.passages, "slow@1")
 
 
 async def test_other_work_goes_on_while_a_snapshot_is_built(tmp_path: Path) -> None:
