@@ -115,7 +115,7 @@ async def test_what_goes_wrong_is_a_model_error_that_names_the_endpoint_and_noth
     assert isinstance(end, ModelError) and text == ""
     assert told in str(end) and server.url in str(end)
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("core.")]
-    said = "\n".join([*traceback.format_exception(end), *ours])
+    said = "\n".join([*traceback.format_exception(end), *ours]).replace(server.url, "")  # a port may have 4711 in it
     assert "Ada" not in said and "4711" not in said and "secret" not in said
     assert not any("secret" in record.getMessage() for record in caplog.records)
 
