@@ -130,11 +130,11 @@ class InflightHost:
             if lane.waiting or lane.batch.rows:
                 self._adapters.use(lane.adapter)
             joining = lane.batch.admit(list(lane.waiting), self._room - sum(len(one.batch.rows) for one in self._lanes))
-            if joining:
-                lane.batch.join(joining)
-            with self._changed:
+            with self._changed:  # before they are read in: whoever has a first token waits no more
                 for row in joining:
                     lane.waiting.remove(row)
+            if joining:
+                lane.batch.join(joining)
             joining = []
             running = len(lane.batch.rows)
             if running:
@@ -150,8 +150,6 @@ class InflightHost:
         running = [row for row in lane.batch.clear() if row not in joining]
         with self._changed:
             rows = running + joining
-            for row in joining:
-                lane.waiting.remove(row)
             if not is_out_of_memory(error) or len(rows) <= 1:
                 failed = rows
             else:

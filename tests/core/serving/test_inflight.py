@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,23 @@ def test_a_full_queue_is_told_at_once(folder: Path, monkeypatch: pytest.MonkeyPa
         waiting.append(served.ask(PROMPTS[2]))  # who has left makes room
         running.cancelled = True
         assert all(one.result() for one in waiting[1:])
+
+
+def test_who_is_written_takes_no_place_in_the_queue_from_the_first_token_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.serving.inflight.MAX_WAITING", 1)
+    join, go_on = Batch.join, threading.Event()
+
+    def held(self: Batch, rows: list[Any]) -> None:
+        join(self, rows)
+        assert go_on.wait(SECONDS)
+
+    monkeypatch.setattr(Batch, "join", held)
+    with Served(folder, Sizes(rows=1)) as served:
+        running = served.ask(PROMPTS[0])
+        running.next_token()
+        waiting = served.ask(PROMPTS[1])
+        go_on.set()
+        assert running.result() and waiting.result()
 
 
 # Memory.
