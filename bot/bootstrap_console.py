@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_control import control_of, run_control_of
 from bot.bootstrap_corrections import corrections_of, library_of
 from bot.bootstrap_handoffs import handoff_desk
-from bot.bootstrap_models import control_of, run_control_of
 from bot.check import Check
 from core.corrections import State as Decided
 from core.demo import DemoStore

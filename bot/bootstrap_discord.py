@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_control import control_of, run_control_of
 from bot.bootstrap_corrections import corrections_of
 from bot.bootstrap_handoffs import handoff_desk
-from bot.bootstrap_models import control_of, run_control_of
 from bot.desk import Desk
 from bot.door import Door
 from bot.secrets import vault_keys

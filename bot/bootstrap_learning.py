@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_control import control_of
 from bot.bootstrap_evaluation import Asked, judge_of, supported, written_by
-from bot.bootstrap_models import announce, chosen_base, control_of, follow_settings, tried, version_of
+from bot.bootstrap_models import announce, chosen_base, follow_settings, tried, version_of
 from bot.bootstrap_retuning import retuned
 from bot.bootstrap_training import Count, Material, base_of, material_of, origin_of, train_answers, trained_from
 from bot.learning_news import headline, news

@@ -33,10 +33,7 @@ from core.serving.remote import RemoteGenerator
 from core.serving.remote_server import OpenAIServer
 from core.serving.resilient import ResilientGenerator
 from core.serving.switch import ModelSwitch
-from core.staff.model_control import RegistryModelControl
-from core.staff.run_control import RunControl
 from core.storage.drafts import SqlDrafts
-from core.storage.learning_runs import SqlRunBook
 
 SETTINGS = "settings"  # the actor of what serves because a setting says so
 AUTO = "auto"
@@ -52,16 +49,6 @@ class Models:
     generator: Generator
     follower: Follower
     guard: Guard
-
-
-def control_of(graph: Frontdesk) -> RegistryModelControl:
-    """What changes which models serve."""
-    return RegistryModelControl(graph.model_registry, graph.host_board, graph.version_log, graph.knowledge_store)
-
-
-def run_control_of(graph: Frontdesk) -> RunControl:
-    """What admins decide about runs of the learning loop."""
-    return RunControl(SqlRunBook(graph.database), graph.model_registry, control_of(graph))
 
 
 async def generator_of(graph: Frontdesk) -> Generator:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from bot.bootstrap import Frontdesk
+from bot.bootstrap_control import control_of, run_control_of
 from bot.bootstrap_corrections import corrections_of
 from bot.bootstrap_handoffs import handoff_desk
-from bot.bootstrap_models import control_of, run_control_of
 from bot.door import Door
 from bot.secrets import vault_keys
 from bot.slack.adapter import SlackAdapter, Stores

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 import click
 
 from bot.bootstrap import Frontdesk
-from bot.bootstrap_embedder import promote_embedder
-from bot.bootstrap_models import control_of, follow_settings, tried
+from bot.bootstrap_control import control_of
+from bot.bootstrap_embedder import promote_embedder, rollback_embedder
+from bot.bootstrap_models import follow_settings, tried
 from bot.terminal import err, out, print_json, progress, with_frontdesk
 from core.audit import STARTED
 from core.errors import FrontdeskError
@@ -47,14 +48,20 @@ def promote(model_id: str, yes: bool) -> None:
 @click.argument("kind", type=click.Choice([Kind.GENERATOR.value, Kind.EMBEDDER.value]), default=Kind.GENERATOR.value)
 @_yes
 def rollback(kind: str, yes: bool) -> None:
-    """Serve the version that served before; an embedder with its index.
+    """Serve the version that served before; an embedder with an index of what is served now.
 
     \b
     Example:
       frontdesk models rollback
     """
-    question = f"Serve the {kind} that served before?"
-    change("models.rollback", kind, lambda graph, actor: control_of(graph).rollback(kind, actor), question, yes)
+
+    async def work(graph: Frontdesk, actor: str) -> str:
+        if kind == Kind.EMBEDDER:
+            with progress() as advance:
+                return await rollback_embedder(graph, actor, progress=advance)
+        return await control_of(graph).rollback(kind, actor)
+
+    change("models.rollback", kind, work, f"Serve the {kind} that served before?", yes)
 
 
 @click.command()

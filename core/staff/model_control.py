@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from core.comparison import MOST_RECORDS, Quality, quality
 from core.errors import ModelError
-from core.knowledge import KnowledgeStore
 from core.registry import Alias, Assignment, HostBoard, HostReport, Kind, ModelRegistry, Step, VersionLog, served_before
 
 PATIENCE_SECONDS = 180.0  # for all processes to load a model: one of 8 GB from a slow disk takes two minutes
 HEARD_SECONDS = 20.0  # whoever said nothing for so long has ended; processes report every 5 s
 _LOOK_SECONDS = 0.2
 _SHOWN_MOVES = 5
-_MOST_MOVES = 10_000  # of the history, to find what served before: reloads are among them
+MOST_MOVES = 10_000  # of the history, to find what served before: reloads are among them
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class RegistryModelControl:
     registry: ModelRegistry
     board: HostBoard
     log: VersionLog
-    knowledge: KnowledgeStore
+    embedder_back: Callable[[str, int | None], Awaitable[str]]  # the actor, and the move that must still be the newest
     patience: float = PATIENCE_SECONDS
 
     async def status(self) -> str:
@@ -68,11 +68,11 @@ class RegistryModelControl:
     async def rollback(self, kind: str, actor: str, after: int | None = None) -> str:
         """See `ModelControl.rollback`; `after` is the move that must still be the newest, None: whichever is."""
         if kind == Kind.EMBEDDER:
-            return await self._rollback_embedder(actor)
+            return await self.embedder_back(actor, after)
         if kind != Kind.GENERATOR:
             raise ModelError(f"Models of kind {kind!r} cannot be rolled back. Kinds: {Kind.GENERATOR}, {Kind.EMBEDDER}.")
         current = await self._served()
-        before = served_before(await self.registry.history(Kind.GENERATOR, Alias.CHAMPION, _MOST_MOVES))
+        before = served_before(await self.registry.history(Kind.GENERATOR, Alias.CHAMPION, MOST_MOVES))
         if before is None:
             raise ModelError(f"Nothing served before {current.model_id}.")
         return await self._move(before, Step.ROLLBACK, actor, after=current.assignment_id if after is None else after)
@@ -136,24 +136,6 @@ class RegistryModelControl:
 
     async def _quality(self, move: Assignment) -> Quality:
         return quality(await self.log.records(move.model_id, move.assigned_at, MOST_RECORDS))
-
-    async def _rollback_embedder(self, actor: str) -> str:
-        """Serve the newest indexes of the embedder before, all of them or none: an index and its embedder move together."""
-        before = served_before(await self.registry.history(Kind.EMBEDDER, Alias.CHAMPION, _MOST_MOVES))
-        if before is None:
-            raise ModelError("No other embedder served before this one.")
-        found: dict[str, str] = {}
-        for name in await self.knowledge.names():
-            releases = await self.knowledge.releases(name)
-            older = next((release.version for release in releases if release.embedder == before), None)
-            if releases and older is None:
-                raise ModelError(f"Knowledge {name} has no index of {before}: nothing was changed. Publish it with that embedder first.")
-            if older is not None:
-                found[name] = older
-        for name, version in found.items():
-            await self.knowledge.activate(name, version, actor)
-        await self.registry.assign(Kind.EMBEDDER, Alias.CHAMPION, before, Step.ROLLBACK, actor)
-        return f"Embedder {before} again, with " + ", ".join(f"{name} {version}" for name, version in found.items())
 
 
 def _share(move: Assignment) -> str:

@@ -1,8 +1,9 @@
-"""Another embedder serves everywhere or nowhere, and never in place of what somebody did while it indexed."""
+"""Another embedder, or the one before, serves everywhere or nowhere, and never in place of what somebody did."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.bootstrap import Frontdesk, frontdesk
-from bot.bootstrap_embedder import promote_embedder
+from bot.bootstrap_embedder import promote_embedder, rollback_embedder
 from bot.settings import read
 from core.errors import ModelError
 from core.registry import Alias, Kind, ModelVersion, Step
@@ -31,7 +32,7 @@ async def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with frontdesk(read(), lambda line: None) as opened:
         for name in BASES:
             await fill(opened, name, "refund")
-            await opened.publish(name, "eve", lambda step, done, total: None)
+            await opened.publish(name, "eve", quietly)
         await opened.model_registry.register(TUNED)
         yield opened
 
@@ -68,7 +69,7 @@ async def champion(graph: Frontdesk) -> str | None:
 async def test_what_staff_publish_meanwhile_outlives_a_failure(graph: Frontdesk) -> None:
     async def publish() -> None:
         await fill(graph, "one", "refund", "coupon")
-        await graph.publish("one", "ann", lambda step, done, total: None)
+        await graph.publish("one", "ann", quietly)
 
     before = await served(graph)
     with pytest.raises(OSError, match="No space left"):
@@ -80,7 +81,7 @@ async def test_what_staff_publish_meanwhile_outlives_a_failure(graph: Frontdesk)
 async def test_what_staff_publish_meanwhile_is_indexed_too(graph: Frontdesk) -> None:
     async def publish() -> None:
         await fill(graph, "one", "refund", "coupon")
-        await graph.publish("one", "ann", lambda step, done, total: None)
+        await graph.publish("one", "ann", quietly)
 
     await promote_embedder(graph, TUNED, "eve", acting(2, publish))
     assert await served(graph) == {"one": ("tuned@1", 2), "two": ("tuned@1", 1)}
@@ -104,6 +105,78 @@ async def test_what_an_admin_decides_meanwhile_stands(graph: Frontdesk, number: 
 
 async def test_what_was_cut_off_is_gone_on_with(graph: Frontdesk) -> None:
     assert await graph.reindex("one", "eve", lambda step, done, total: None, WordEmbedder("tuned@1"))  # and then the power failed
-    await promote_embedder(graph, TUNED, "eve", lambda step, done, total: None)
+    await promote_embedder(graph, TUNED, "eve", quietly)
     assert await served(graph) == {"one": ("tuned@1", 1), "two": ("tuned@1", 1)}
+    assert await champion(graph) == "tuned@1"
+
+
+@pytest.fixture
+async def promoted(graph: Frontdesk) -> str:
+    """TUNED serves; the version of the embedder before it."""
+    before = (await served(graph))["one"][0]
+    await promote_embedder(graph, TUNED, "eve", quietly)
+    return before
+
+
+def quietly(step: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+async def test_what_was_deleted_since_does_not_come_back_with_the_embedder_before(graph: Frontdesk, promoted: str) -> None:
+    await fill(graph, "one", "coupon", "pickup")  # without the refund that the embedder before has an index of
+    await graph.publish("one", "ann", quietly)
+    assert await rollback_embedder(graph, "eve") == f"{promoted} embeds again; indexed: one, two."
+    assert await served(graph) == {"one": (promoted, 2), "two": (promoted, 1)}
+    assert await champion(graph) == promoted
+    with pytest.raises(ModelError, match="No other embedder served before"):
+        await rollback_embedder(graph, "eve")
+
+
+async def test_what_the_embedder_before_has_indexed_is_not_embedded_again(
+    graph: Frontdesk, promoted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: WordEmbedder, *_: object) -> None:
+        raise AssertionError("embedded again")
+
+    monkeypatch.setattr(WordEmbedder, "encode", failing)
+    assert "indexed: one, two" in await rollback_embedder(graph, "eve")
+    assert await served(graph) == dict.fromkeys(BASES, (promoted, 1))
+
+
+async def test_a_rollback_that_fails_changes_nothing(graph: Frontdesk, promoted: str) -> None:
+    async def publish() -> None:
+        await fill(graph, "one", "refund", "coupon")
+        await graph.publish("one", "ann", quietly)
+
+    for name in BASES:
+        await fill(graph, name, "refund", "pickup")
+        await graph.publish(name, "eve", quietly)
+    with pytest.raises(OSError, match="No space left"):
+        await rollback_embedder(graph, "eve", progress=acting(2, publish, fails=True))
+    assert await served(graph) == dict.fromkeys(BASES, ("tuned@1", 2))
+    assert await champion(graph) == "tuned@1"
+
+
+async def test_a_rollback_is_of_the_move_that_it_was_decided_on(graph: Frontdesk, promoted: str) -> None:
+    move = await graph.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION)
+    assert move is not None
+    with pytest.raises(ModelError, match="meanwhile, so nothing was changed"):
+        await rollback_embedder(graph, "eve", after=move.assignment_id - 1)
+    await rollback_embedder(graph, "eve", after=move.assignment_id)
+    assert await champion(graph) == promoted
+
+
+async def test_files_that_were_changed_are_not_taken_for_the_embedder_before(
+    graph: Frontdesk, promoted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Frontdesk, "embedder_of_version", lambda self, version: WordEmbedder("other@1"))
+    with pytest.raises(ModelError, match=rf"{promoted} is not at hand any more: .* is other@1 now\. Nothing was changed"):
+        await rollback_embedder(graph, "eve")
+    assert await served(graph) == dict.fromkeys(BASES, ("tuned@1", 1))
+
+
+async def test_a_process_that_cannot_index_says_where_it_is_done(graph: Frontdesk, promoted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)  # as where the extra `local` is missing
+    with pytest.raises(ModelError, match="Where models run: frontdesk models rollback embedder"):
+        await rollback_embedder(graph, "eve")
     assert await champion(graph) == "tuned@1"

@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from core.errors import ModelError
-from core.registry import Alias, Kind, ModelVersion, Step, VersionRecord
+from core.registry import Alias, Kind, ModelVersion, VersionRecord
 from core.staff.model_control import RegistryModelControl
-from core.storage.memory import MemoryKnowledgeStore
 from tests.core.serving.test_guard import Log
 from tests.core.serving.versions import Host
 
@@ -49,7 +48,11 @@ async def host() -> Host:
 
 
 def control(host: Host, log: Log | None = None, patience: float = 10.0) -> RegistryModelControl:
-    return RegistryModelControl(host.registry, host.board, log or Log(), MemoryKnowledgeStore(), patience)
+    return RegistryModelControl(host.registry, host.board, log or Log(), no_embedder, patience)
+
+
+async def no_embedder(actor: str, after: int | None) -> str:
+    return f"{actor} takes the embedder back, after {after}"
 
 
 async def test_a_promotion_returns_when_every_process_serves_it(host: Host) -> None:
@@ -170,17 +173,5 @@ async def test_the_status_tells_who_serves_what_how_well_and_what_was_changed(ho
     assert said[-1].endswith("promote a@1 by ada")
 
 
-async def test_an_embedder_is_rolled_back_with_its_indexes_or_not_at_all(host: Host) -> None:
-    steps = control(host)
-    knowledge = steps.knowledge
-    await host.registry.register(ModelVersion("e@2", Kind.EMBEDDER, "e2"))
-    for embedder, version in (("e@1", "v1"), ("e@2", "v2")):
-        await host.registry.assign(Kind.EMBEDDER, Alias.CHAMPION, embedder, Step.PROMOTE, "ada")
-        await knowledge.add_release("default", version, 3, embedder, "ada")
-    await knowledge.add_release("other", "w2", 3, "e@2", "ada")
-    with pytest.raises(ModelError, match="other has no index of e@1: nothing was changed"):
-        await steps.rollback("embedder", "ada")
-    assert await knowledge.active("default") == "v2"
-    await knowledge.add_release("other", "w1", 3, "e@1", "ada")
-    assert "default v1, other w1" in await steps.rollback("embedder", "ada")
-    assert (await knowledge.active("default"), await knowledge.active("other")) == ("v1", "w1")
+async def test_an_embedder_is_rolled_back_by_what_can_index(host: Host) -> None:
+    assert await control(host).rollback("embedder", "ada", after=3) == "ada takes the embedder back, after 3"
