@@ -62,8 +62,13 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         tasks: dict[str, TaskID] = {}
 
         def advance(step: str, done: int, total: int) -> None:
-            if step not in tasks:
+            if step not in tasks or is_full(bars, tasks[step]):
                 tasks[step] = bars.add_task(STEPS.get(step, step), total=total)
             bars.advance(tasks[step], done)
 
         yield advance
+
+
+def is_full(bars: Progress, task_id: TaskID) -> bool:
+    """Tell whether a bar is at its end: what is done once more, for the next knowledge base or by the next model, gets one of its own."""
+    return any(task.finished for task in bars.tasks if task.id == task_id)

@@ -19,7 +19,7 @@ from rich.table import Column, Table
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_learning import Wanted, learn, report_files
 from bot.bootstrap_training import Count
-from bot.terminal import STEPS, err, out, print_json, with_frontdesk
+from bot.terminal import STEPS, err, is_full, out, print_json, with_frontdesk
 from core.errors import TrainingError
 from core.learning import STOPPED, LearningRun, Report, State
 from core.training import processes
@@ -140,8 +140,8 @@ def _bars() -> Iterator[_Signs]:
     with Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def task(step: str, total: int) -> TaskID:
-            if step not in tasks:
+        def task(step: str, total: int, *, again: bool = False) -> TaskID:
+            if step not in tasks or (again and is_full(bars, tasks[step])):
                 label = _LEARNING_STEPS.get(step) or STEPS.get(step, step)
                 tasks[step] = bars.add_task(label, total=total, loss="")
                 if not err.is_terminal:
@@ -149,7 +149,7 @@ def _bars() -> Iterator[_Signs]:
             return tasks[step]
 
         def count(step: str, done: int, total: int) -> None:
-            bars.advance(task(step, total), done)
+            bars.advance(task(step, total, again=True), done)
 
         def watch(now: training.Progress) -> None:
             said = f"loss {_shown(now.loss)}, held out {_shown(now.held_out)}"
