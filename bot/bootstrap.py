@@ -250,11 +250,10 @@ class Frontdesk:
     async def publish(self, knowledge: str, actor: str, progress: ingest.Progress) -> snapshot.Manifest:
         """Publish a knowledge base with the promoted embedder, or the configured one where none was."""
         folder, embedder = self.settings.snapshots / knowledge, await self._publishing_embedder()
-        return await ingest.publish(self.knowledge_store, folder, knowledge, embedder, actor, progress)
-
-    async def reindex(self, knowledge: str, actor: str, progress: ingest.Progress, embedder: Embedder) -> ingest.Reindexed | None:
-        """Serve what is served with another embedder, None where nothing is."""
-        return await ingest.reindex(self.knowledge_store, self.settings.snapshots / knowledge, knowledge, embedder, actor, progress)
+        manifest = await ingest.publish(self.knowledge_store, folder, knowledge, embedder, actor, progress)
+        if (await self._publishing_embedder()).version == manifest.embedder:
+            return manifest
+        return await self.publish(knowledge, actor, progress)  # another embedder came to serve meanwhile, so it has to index this too
 
     async def _publishing_embedder(self) -> Embedder:
         promoted = await self.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION)

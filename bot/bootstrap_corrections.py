@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from bot.bootstrap import Frontdesk
-from core import prompting
+from core import faq, prompting
 from core.domain import Hit, Passage
 from core.errors import SnapshotError
 from core.examples import ExampleSource
@@ -21,7 +22,7 @@ from core.storage.turn_book import SqlTurnBook
 from core.storage.unanswered import SqlUnansweredLog
 from core.training.corrected import CorrectedExamples
 from core.training.dataset import Builder, Dataset
-from retrieval import ingest
+from retrieval import ingest, snapshot
 from retrieval.grouping import Grouper
 from retrieval.retriever import Reader, SnapshotRetriever
 
@@ -61,10 +62,31 @@ def library_of(graph: Frontdesk, reader: Reader | None = None) -> Library:
             await retriever.refresh()  # this process need not wait until it looks again
         return manifest.version
 
+    async def shown() -> tuple[Passage, ...]:
+        return await served_passages(graph, await served())
+
     log, sure = SqlUnansweredLog(graph.database), graph.settings.policy.answer
     unanswered = Unanswered(log, Grouper(retriever.embedder) if retriever else by_words, find if retriever else None, sure)
     releases = Releases(graph.knowledge_store, graph.audit_log, publish if retriever else None)
-    return Library(graph.knowledge_store, served, releases, unanswered, find if retriever else None, graph.audit_log)
+    return Library(graph.knowledge_store, served, releases, unanswered, shown, find if retriever else None, graph.audit_log)
+
+
+async def served_passages(graph: Frontdesk, knowledge: str) -> tuple[Passage, ...]:
+    """Return the passages that customers are answered from, none where nothing is published. Raises `SnapshotError`."""
+    version = await graph.knowledge_store.active(knowledge)
+    if version is None:
+        return ()
+    return (await asyncio.to_thread(snapshot.contents, graph.settings.snapshots / knowledge / version)).passages
+
+
+async def reviewed_rows(graph: Frontdesk, knowledge: str) -> tuple[Passage, ...]:
+    """Return what may be learnt: passages that are kept as they are served, and rows as a correction was approved.
+
+    What was imported or edited since may be taken back, or still be secret.
+    """
+    served, store = set(await served_passages(graph, knowledge)), graph.knowledge_store
+    entries = await store.find(knowledge, "", await store.count(knowledge))
+    return tuple(entry.passage for entry in entries if entry.passage in served or entry.source == faq.SOURCE)
 
 
 def example_sources(graph: Frontdesk) -> tuple[ExampleSource, ...]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from bot.bootstrap import Frontdesk
 from bot.bootstrap_models import SETTINGS, as_version
 from core.errors import ModelError
+from core.ports import Embedder
 from core.registry import Alias, Assignment, Kind, ModelVersion, Step, served_before
 from core.staff.model_control import MOST_MOVES
+from retrieval import ingest
 from retrieval.ingest import Progress, Reindexed
 
 
@@ -28,16 +32,15 @@ async def rollback_embedder(graph: Frontdesk, actor: str, after: int | None = No
 
     What it has indexed already is not embedded again. `after` is the move that must still be the newest, None: whichever is.
     """
-    before = served_before(await graph.model_registry.history(Kind.EMBEDDER, Alias.CHAMPION, MOST_MOVES))
-    if before is None:
-        raise ModelError("No other embedder served before this one.")
+    if not all(map(find_spec, ("faiss", "sentence_transformers"))):  # a surface is installed without the extra `local`
+        raise ModelError("This process cannot index. Where models run: frontdesk models rollback embedder")
     move = await _move(graph)
     if after is not None and (move is None or move.assignment_id != after):
         raise _overtaken()
-    try:
-        done = await _switched(graph, await graph.model_registry.version(before), Step.ROLLBACK, actor, progress, move)
-    except ImportError as error:  # a surface is installed without the extra `local`
-        raise ModelError("This process cannot index. Where models run: frontdesk models rollback embedder") from error
+    before = served_before(await graph.model_registry.history(Kind.EMBEDDER, Alias.CHAMPION, MOST_MOVES))
+    if before is None:
+        raise ModelError("No other embedder served before this one.")
+    done = await _switched(graph, await graph.model_registry.version(before), Step.ROLLBACK, actor, progress, move)
     return f"{before} embeds again; indexed: {', '.join(done) or 'nothing'}."
 
 
@@ -45,26 +48,46 @@ async def _switched(
     graph: Frontdesk, version: ModelVersion, step: Step, actor: str, progress: Progress, move: Assignment | None
 ) -> dict[str, Reindexed]:
     """Index and serve everything with a version, and return what that replaced; `move` must be the newest until it is done."""
-    embedder = await asyncio.to_thread(graph.embedder_of_version, version)
-    if embedder.version != version.model_id:  # a folder or a download that was changed
-        raise ModelError(f"{version.model_id} is not at hand any more: {version.location} is {embedder.version} now. Nothing was changed.")
+    embedder = await asyncio.to_thread(_opened, graph, version)
     done: dict[str, Reindexed] = {}
     try:
         while behind := await _behind(graph, version.model_id):  # again where somebody published meanwhile, with the embedder before
             for name in behind:
                 if await _move(graph) != move:
                     raise _overtaken()
-                if made := await graph.reindex(name, actor, progress, embedder):
+                folder = graph.settings.snapshots / name
+                if made := await ingest.reindex(graph.knowledge_store, folder, name, embedder, actor, progress):
                     done[name] = made
         after = move.assignment_id if move else 0
         if await graph.model_registry.assign(Kind.EMBEDDER, Alias.CHAMPION, version.model_id, step, actor, after=after) is None:
             raise _overtaken()
     except BaseException:
-        for name, one in done.items():  # what was served is served again, unless somebody has published since
-            if await graph.knowledge_store.active(name) == one.made:
-                await graph.knowledge_store.activate(name, one.replaced, actor)
+        await _put_back(graph, done, version.model_id, actor)
         raise
     return done
+
+
+def _opened(graph: Frontdesk, version: ModelVersion) -> Embedder:
+    """Return the embedder that a version is. Raises `ModelError` where it is not at hand any more. Blocks."""
+    embedder, configured = graph.embedder_of_version(version), graph.settings.embedder
+    if embedder.version != version.model_id:  # a folder or a download that was changed
+        raise ModelError(f"{version.model_id} is not at hand any more: {version.location} is {embedder.version} now. Nothing was changed.")
+    if version.location != configured and Path(version.location).expanduser().is_dir():  # who opens an index would not find it
+        raise ModelError(
+            f"{version.model_id} is a folder that the settings name no more: set embedder to {version.location} in every process, or "
+            f"import it, `frontdesk models import {version.location} --kind embedder`, and promote that. Nothing was changed."
+        )
+    return embedder
+
+
+async def _put_back(graph: Frontdesk, done: Mapping[str, Reindexed], model_id: str, actor: str) -> None:
+    """Serve what was served before, unless somebody has published since, or has let the same embedder serve meanwhile."""
+    champion = await _move(graph)
+    if champion is not None and champion.model_id == model_id:
+        return
+    for name, one in done.items():
+        if await graph.knowledge_store.active(name) == one.made:
+            await graph.knowledge_store.activate(name, one.replaced, actor)
 
 
 async def _move(graph: Frontdesk) -> Assignment | None:
@@ -82,7 +105,7 @@ async def _behind(graph: Frontdesk, model_id: str) -> list[str]:
 
 def _overtaken() -> ModelError:
     return ModelError(
-        "Another embedder was promoted, or this one taken back, meanwhile, so nothing was changed. To try again, do the same."
+        "Another embedder was promoted, or this one taken back, meanwhile, so nothing was changed. See: frontdesk models status"
     )
 
 

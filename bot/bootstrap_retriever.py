@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.bootstrap import SAMPLE, Frontdesk
-from bot.bootstrap_corrections import example_sources
-from bot.bootstrap_training import published_rows
+from bot.bootstrap_corrections import example_sources, reviewed_rows
 from core.corrections import Cause
 from core.errors import ModelError, TrainingError
 from core.examples import Example
@@ -31,14 +30,12 @@ _CARD = "README.md"
 async def wordings_of(graph: Frontdesk, knowledge: str | None, recipe: RetrieverRecipe) -> Wordings:
     """Return what leads to each passage: the FAQ as published, and for the served one what staff approved. Raises `TrainingError`."""
     served = await graph.served_knowledge(knowledge)
-    passages = await published_rows(graph, served)
+    passages = await reviewed_rows(graph, served)
     examples: list[Example] = []
     confused: dict[str, frozenset[str]] = {}
     if served in (SAMPLE, graph.settings.knowledge):  # staff correct what is served
         examples = [example for source in example_sources(graph) for example in await source.examples()]
         confused = await _confused(graph)
-        approved = {example.passage_id for example in examples} - {passage.passage_id for passage in passages}
-        passages += tuple(one for one in await graph.knowledge_store.passages(served) if one.passage_id in approved)
     found, left_out = wordings.topics(passages, examples, confused, graph.settings.training.platforms)
     split = await asyncio.to_thread(wordings.split, found, left_out, recipe.held_out)
     wordings.refuse_useless(split)

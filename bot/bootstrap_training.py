@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bot.bootstrap import SAMPLE, Frontdesk
-from bot.bootstrap_corrections import example_sources
+from bot.bootstrap_corrections import example_sources, reviewed_rows
 from core import prompting
 from core.domain import Hit, Passage, Prompt
 from core.errors import ModelError, TrainingError
@@ -33,7 +33,6 @@ from core.training.parts import Parts
 from core.training.progress import Watch
 from core.training.recipe import Recipe
 from core.training.search import Trial
-from retrieval import snapshot
 
 Count = Callable[[str, int, int], None]  # a step, how much was done since, of how much
 Tell = Callable[[Trial], None]
@@ -93,19 +92,10 @@ async def material_from(
 
 
 async def _examples(graph: Frontdesk, served: str, recipe: Recipe) -> list[Example]:
-    examples = list(await FaqExamples(partial(published_rows, graph, served), recipe.unanswerable).examples())
+    examples = list(await FaqExamples(partial(reviewed_rows, graph, served), recipe.unanswerable).examples())
     if is_corrected(graph, served):
         examples += [example for source in example_sources(graph) for example in await source.examples()]
     return examples
-
-
-async def published_rows(graph: Frontdesk, knowledge: str) -> tuple[Passage, ...]:
-    """Return the passages that are kept as they are served: what was imported or edited since may be taken back, or still be secret."""
-    version = await graph.knowledge_store.active(knowledge)
-    if version is None:
-        return ()
-    served = set((await asyncio.to_thread(snapshot.contents, graph.settings.snapshots / knowledge / version)).passages)
-    return tuple(passage for passage in await graph.knowledge_store.passages(knowledge) if passage in served)
 
 
 def is_corrected(graph: Frontdesk, served: str) -> bool:

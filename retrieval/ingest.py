@@ -52,12 +52,22 @@ async def reindex(
 ) -> Reindexed | None:
     """Serve what is served with another embedder, as `publish` does, None where nothing is; what was edited since stays unpublished."""
     while (active := await store.active(knowledge)) is not None:
-        passages = (await asyncio.to_thread(snapshot.load, folder / active)).passages
+        passages = await asyncio.to_thread(_served, folder, active, knowledge)
         manifest = await _built_apart(folder, knowledge, embedder, passages, active, progress)
         if await store.active(knowledge) == active:  # else somebody has published meanwhile, and that is what is served
             await store.add_release(knowledge, manifest.version, manifest.passages, manifest.embedder, actor)
             return Reindexed(active, manifest.version)
     return None
+
+
+def _served(folder: Path, active: str, knowledge: str) -> tuple[Passage, ...]:
+    try:
+        return snapshot.contents(folder / active).passages
+    except SnapshotError as error:
+        raise SnapshotError(
+            f"What is served of knowledge {knowledge!r} cannot be read, so no other embedder can index it: {error} "
+            f"Or serve an older version first: frontdesk knowledge rollback VERSION --knowledge {knowledge}"
+        ) from error
 
 
 async def _built_apart(

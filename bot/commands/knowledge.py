@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -175,15 +175,21 @@ async def _releases(graph: Frontdesk) -> list[tuple[str, Release]]:
 
 async def _rollback(graph: Frontdesk, knowledge: str, version: str | None) -> str:
     store = graph.knowledge_store
-    if version is None:
-        older = [release.version for release in await store.releases(knowledge)]
-        active = await store.active(knowledge)
-        position = older.index(active) + 1 if active in older else len(older)
-        if position >= len(older):
-            raise click.ClickException(f"Knowledge {knowledge!r} has no older version.")
-        version = older[position]
-    await store.activate(knowledge, version, getpass.getuser())
-    return version
+    wanted = version or _older(knowledge, await store.releases(knowledge))
+    await store.activate(knowledge, wanted, getpass.getuser())
+    return wanted
+
+
+def _older(knowledge: str, releases: Sequence[Release]) -> str:
+    """Return the version before the one being served, of its embedder: which embedder serves is `models rollback embedder`'s to change."""
+    following = iter(releases)
+    active = next((release for release in following if release.active), None)
+    older = next((release for release in following if active and release.embedder == active.embedder), None)
+    if older is None:
+        raise click.ClickException(
+            f"Knowledge {knowledge!r} has no older version with the embedder that serves. Name another one: frontdesk knowledge list"
+        )
+    return older.version
 
 
 async def _search(graph: Frontdesk, text: str, knowledge: str, limit: int) -> tuple[Hit, ...]:

@@ -29,15 +29,22 @@ class Library:
         served: Callable[[], Awaitable[str]],
         releases: Releases,
         unanswered: Unanswered,
+        shown: Callable[[], Awaitable[tuple[Passage, ...]]],
         find: Callable[[str], Awaitable[tuple[Hit, ...]]] | None,
         audit: AuditLog,
     ) -> None:
-        """`served` names the knowledge base, `find` is retrieval on its served version, None where this process has none."""
+        """`served` names the knowledge base, `shown` gives the passages of its served version, in the order in which they are kept.
+
+        `find` is retrieval on it, None where this process has none.
+        """
         self.store = knowledge
         self.served = served
         self.releases = releases
         self.unanswered = unanswered
+        self._shown = shown
         self._find = find
+        self._compared: tuple[object, ...] = ()
+        self._is_changed = False
         self._audit = audit
 
     @property
@@ -55,10 +62,19 @@ class Library:
             return ()
 
     async def is_changed(self) -> bool:
-        """Tell whether passages were written after what is served began to be."""
+        """Tell whether customers are answered from other passages than those that are kept; compared anew once one of both is another."""
         knowledge = await self.served()
-        changed, since = await self.store.changed_at(knowledge), await self.store.served_since(knowledge)
-        return changed is not None and (since is None or changed > since)
+        now = (knowledge, await self.store.active(knowledge), await self.store.changed_at(knowledge), await self.store.count(knowledge))
+        if now != self._compared:
+            self._is_changed = await self._differs(knowledge)
+            self._compared = now
+        return self._is_changed
+
+    async def _differs(self, knowledge: str) -> bool:
+        try:
+            return await self.store.passages(knowledge) != await self._shown()
+        except SnapshotError:  # gone or damaged: publishing is what helps
+            return True
 
     async def write(self, member: Member, passage: Passage, seen: Entry | None) -> str:
         """Keep a passage, a new one where `seen` is None, and return its id. Raises `NotAllowedError`."""

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from bot.bootstrap import Frontdesk, frontdesk
+from bot.bootstrap_corrections import library_of
 from bot.bootstrap_embedder import promote_embedder, rollback_embedder
+from bot.commands.knowledge import _older
 from bot.settings import read
-from core.errors import ModelError
+from core.errors import ModelError, SnapshotError
 from core.registry import Alias, Kind, ModelVersion, Step
+from retrieval import ingest
 from tests.core.training.questions import save
 from tests.retrieval.simple import WordEmbedder, faq
 
@@ -97,14 +100,15 @@ async def test_what_an_admin_decides_meanwhile_stands(graph: Frontdesk, number: 
         await graph.model_registry.assign(Kind.EMBEDDER, Alias.CHAMPION, "other@1", Step.PROMOTE, "ann")
 
     before = await served(graph)
-    with pytest.raises(ModelError, match=r"meanwhile, so nothing was changed\. To try again, do the same"):
+    with pytest.raises(ModelError, match=r"meanwhile, so nothing was changed\. See: frontdesk models status"):
         await promote_embedder(graph, TUNED, "eve", acting(number, decide))
     assert await served(graph) == before
     assert await champion(graph) == "other@1"
 
 
 async def test_what_was_cut_off_is_gone_on_with(graph: Frontdesk) -> None:
-    assert await graph.reindex("one", "eve", lambda step, done, total: None, WordEmbedder("tuned@1"))  # and then the power failed
+    folder = graph.settings.snapshots / "one"
+    assert await ingest.reindex(graph.knowledge_store, folder, "one", WordEmbedder("tuned@1"), "eve", quietly)  # and then the power failed
     await promote_embedder(graph, TUNED, "eve", quietly)
     assert await served(graph) == {"one": ("tuned@1", 1), "two": ("tuned@1", 1)}
     assert await champion(graph) == "tuned@1"
@@ -180,3 +184,68 @@ async def test_a_process_that_cannot_index_says_where_it_is_done(graph: Frontdes
     with pytest.raises(ModelError, match="Where models run: frontdesk models rollback embedder"):
         await rollback_embedder(graph, "eve")
     assert await champion(graph) == "tuned@1"
+
+
+async def test_two_who_roll_back_at_once_leave_one_state(graph: Frontdesk, promoted: str) -> None:
+    for name in BASES:  # something new to index
+        await fill(graph, name, "refund", "pickup")
+        await graph.publish(name, "eve", quietly)
+
+    async def other() -> None:
+        await rollback_embedder(graph, "ann")
+
+    with pytest.raises(ModelError, match="meanwhile, so nothing was changed"):
+        await rollback_embedder(graph, "eve", progress=acting(2, other))
+    assert await served(graph) == dict.fromkeys(BASES, (promoted, 2))
+    assert await champion(graph) == promoted
+
+
+async def test_a_publish_that_ends_after_a_rollback_is_indexed_with_what_serves(graph: Frontdesk, promoted: str) -> None:
+    async def rollback() -> None:
+        await rollback_embedder(graph, "ann")
+
+    await fill(graph, "one", "refund", "coupon")
+    await graph.publish("one", "eve", acting(1, rollback))
+    assert await served(graph) == {"one": (promoted, 2), "two": (promoted, 1)}
+
+
+@pytest.mark.parametrize("lost", ["vectors.faiss", "manifest.json"])
+async def test_bad_input_what_is_served_can_be_indexed_while_its_passages_are_there(graph: Frontdesk, promoted: str, lost: str) -> None:
+    version = await graph.knowledge_store.active("two")
+    (graph.settings.snapshots / "two" / str(version) / lost).unlink()
+    if lost == "vectors.faiss":
+        await rollback_embedder(graph, "eve")
+        assert await served(graph) == dict.fromkeys(BASES, (promoted, 1))
+    else:
+        with pytest.raises(SnapshotError, match=r"knowledge 'two' cannot be read.*frontdesk knowledge rollback VERSION --knowledge two"):
+            await rollback_embedder(graph, "eve")
+        assert await served(graph) == dict.fromkeys(BASES, ("tuned@1", 1))
+
+
+async def test_a_folder_that_the_settings_name_no_more_is_refused_as_nobody_would_find_it(graph: Frontdesk, promoted: str) -> None:
+    graph.settings.embedder = "org/other"
+    with pytest.raises(ModelError, match=f"{promoted} is a folder that the settings name no more: set embedder to .*/base"):
+        await rollback_embedder(graph, "eve")
+    assert await served(graph) == dict.fromkeys(BASES, ("tuned@1", 1))
+
+
+async def test_rolling_knowledge_back_leaves_the_embedder_alone(graph: Frontdesk, promoted: str) -> None:
+    await fill(graph, "one", "refund", "coupon")
+    await graph.publish("one", "ann", quietly)
+    await rollback_embedder(graph, "eve")
+    releases = await graph.knowledge_store.releases("one")
+    assert [release.embedder for release in releases] == [promoted, "tuned@1", "tuned@1", promoted]
+    assert _older("one", releases) == releases[-1].version
+
+
+async def test_switching_the_embedder_publishes_nothing_and_hides_nothing(graph: Frontdesk, promoted: str) -> None:
+    graph.settings.knowledge = "one"
+    library = library_of(graph)
+    assert not await library.is_changed()
+    await fill(graph, "one", "refund", "coupon")
+    await rollback_embedder(graph, "eve")
+    assert await library.is_changed()
+    await graph.publish("one", "eve", quietly)
+    assert not await library.is_changed()
+    await fill(graph, "one", "coupon")
+    assert await library.is_changed()

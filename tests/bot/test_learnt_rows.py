@@ -70,13 +70,34 @@ async def test_bad_input_a_row_that_nobody_published_is_not_learnt_from(graph: F
     assert (EDITED in found, "secret" in found) == (True, True)
 
 
+def ruled(row: Passage) -> Ruling:
+    return Ruling(State.APPROVED, "console:bob", knowledge="default", row=row)
+
+
 async def test_what_was_approved_is_learnt_from_before_its_row_is_published(graph: Frontdesk) -> None:
     store = SqlCorrectionStore(graph.database)
     draft = CorrectionDraft(None, "How long is a gift card valid?", APPROVED, Cause.MISSING_FAQ, "slack:W:U1", "console")
-    made = Passage("correction-1", "correction-1", draft.question, draft.answer)
+    made = Passage("a-correction", "a-correction", draft.question, draft.answer)
     assert APPROVED not in await learnt(graph)
-    name = await store.propose(draft)
-    assert await store.decide(name, 1, Ruling(State.APPROVED, "console:bob", knowledge="default", row=made))
+    assert await store.decide(await store.propose(draft), 1, ruled(made))
     found = await learnt(graph)
     assert found.count(APPROVED) >= 2, "by the model and by the retriever"
     assert "secret" not in found
+    assert await graph.knowledge_store.put("default", "console", replace(made, text=EDITED), await version(graph, made.passage_id))
+    assert EDITED not in await learnt(graph), "what is edited after it was approved was approved by nobody"
+
+
+async def version(graph: Frontdesk, passage_id: str) -> str | None:
+    entry = await graph.knowledge_store.entry("default", passage_id)
+    return entry.version if entry else None
+
+
+async def test_to_publish_what_was_learnt_before_is_nothing_new(graph: Frontdesk) -> None:
+    await graph.knowledge_store.replace_source("default", "faq", ROWS, keep_missing=lambda: False)
+    store, made = SqlCorrectionStore(graph.database), replace(ROWS[2], text=APPROVED)
+    draft = CorrectionDraft(None, made.title, APPROVED, Cause.WRONG_TEXT, "slack:W:U1", "console")
+    assert await store.decide(await store.propose(draft), 1, ruled(made))
+    before = await wordings_of(graph, None, RetrieverRecipe(held_out=0.3))
+    assert ROWS[2].text not in str(before.topics) and APPROVED in str(before.topics)
+    await publish(graph)
+    assert (await wordings_of(graph, None, RetrieverRecipe(held_out=0.3))).sha256 == before.sha256

@@ -29,6 +29,7 @@ async def browser() -> AsyncIterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
+    expect.set_options(timeout=30_000)  # not 5 s: four processes of tests share two cores
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

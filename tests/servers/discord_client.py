@@ -44,7 +44,7 @@ class Bot(discord.Client):
 
     async def hears(self, event: str, times: int = 1) -> Any:
         """What came with an event, the so manieth of its name."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.of(event)) < times:
                 self._news.clear()
                 await self._news.wait()

@@ -208,7 +208,7 @@ class World:
     privileged_members: bool = True
     interactions_url: str = ""  # where the application has its interactions sent instead of over the gateway
     nonce_seconds: float = 300.0  # how long a nonce is known again
-    first_seconds: float = 3.0  # for the first response to an interaction
+    first_seconds: float = 30.0  # for the first response to an interaction; Discord waits 3, for which a busy machine may stand still
     token_seconds: float = 900.0  # that an interaction lasts
     log: Path | None = None
     clock: Callable[[], float] = time.time
@@ -233,7 +233,7 @@ class World:
         self._pulse.set()
         self._pulse = asyncio.Event()
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait until it holds; it is looked at after every change."""
         async with asyncio.timeout(seconds):
             while not condition():

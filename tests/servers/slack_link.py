@@ -68,9 +68,9 @@ class Links(Workspace):
 
     links: list[Link] = field(default_factory=list)
     envelopes: list[Json] = field(default_factory=list)  # everything sent, in order
-    ack_seconds: float = 3.0
+    ack_seconds: float = 30.0  # Slack waits 3
     retries: int = 3  # of an event that is not acknowledged
-    connect_seconds: float = 10.0  # how long an event waits for a connection
+    connect_seconds: float = 30.0  # how long an event waits for a connection
     warning_seconds: float = 0.2  # between the warning of a connection and its end
     refresh_every: float | None = None
     _turn: int = 0

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-TRIGGER_SECONDS, RESPONSE_SECONDS, RESPONSE_USES = 3.0, 1800.0, 5
+TRIGGER_SECONDS, RESPONSE_SECONDS, RESPONSE_USES = 30.0, 1800.0, 5  # Slack waits 3 for a trigger, a busy machine may stand still so long
 Json = dict[str, Any]
 
 
@@ -186,7 +186,7 @@ class Workspace:
         self._pulse.set()
         self._pulse = asyncio.Event()
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait until it holds; it is looked at after every change."""
         async with asyncio.timeout(seconds):
             while not condition():

@@ -67,6 +67,7 @@ async def chromium_browser() -> AsyncIterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
+    expect.set_options(timeout=30_000)  # not 5 s: four processes of tests share two cores
     async with async_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         opened = await playwright.chromium.launch(executable_path=path, args=flags)

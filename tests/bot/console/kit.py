@@ -71,13 +71,18 @@ class Press:
     store: KnowledgeStore
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     count: int = 0
+    printed: dict[str, tuple[Passage, ...]] = field(default_factory=dict)
+
+    async def shown(self) -> tuple[Passage, ...]:
+        return self.printed.get(await self.store.active(KNOWLEDGE) or "", ())
 
     async def publish(self, knowledge: str, actor: str, progress: Progress) -> str:
         progress("embed", 120, 400)
         await self.go_on.wait()
         self.count += 1
         version = f"{self.count:04}c0ffee12"
-        await self.store.add_release(knowledge, version, await self.store.count(knowledge), "words@1", actor)
+        self.printed[version] = await self.store.passages(knowledge)
+        await self.store.add_release(knowledge, version, len(self.printed[version]), "words@1", actor)
         return version
 
 
@@ -113,7 +118,7 @@ async def learning_desk(database: Database) -> AsyncIterator[tuple[Desk, Press]]
     releases = Releases(store, audit, press.publish)
     unanswered = Unanswered(SqlUnansweredLog(database), searched.grouper, searched.find, 0.9)
     desk.console.state.console = replace(
-        desk.console.state.console, library=Library(store, served, releases, unanswered, searched.find, audit)
+        desk.console.state.console, library=Library(store, served, releases, unanswered, press.shown, searched.find, audit)
     )
     task = asyncio.create_task(releases.run())
     yield desk, press

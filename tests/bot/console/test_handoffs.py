@@ -146,7 +146,7 @@ async def test_the_pages_of_hand_offs_can_be_read_by_everybody(desk: Desk, url: 
     await here.tab.get_by_role("button", name="Send").click()
     await expect(here.tab.get_by_text("I am looking into your refund.")).to_be_visible()
     await said(desk.graph.database, HERE, "visitor-1", "thank you", answer("", Decision.SILENT, Reason.WITH_PERSON))
-    await expect(here.tab.get_by_text("thank you")).to_be_visible(timeout=10_000)  # without a reload
+    await expect(here.tab.get_by_text("thank you")).to_be_visible(timeout=30_000)  # without a reload
     await here.look(f"handoff-claimed-{look}")
     await here.tab.get_by_role("button", name="Solved").click()
     await expect(here.tab.get_by_role("status")).to_contain_text("Marked as solved.")

@@ -152,7 +152,7 @@ async def test_without_scripts_everything_works_through_buttons(desk: Desk, pres
     await here.tab.get_by_role("button", name="Approve").click()  # Ann is the only member
     await here.tab.get_by_role("button", name="Publish now").click()
     press.go_on.set()
-    await expect(here.tab.get_by_role("status")).to_contain_text("is published and served.", timeout=10_000)  # the page refreshes itself
+    await expect(here.tab.get_by_role("status")).to_contain_text("is published and served.", timeout=30_000)  # the page refreshes itself
 
 
 async def test_the_keyboard_is_enough(desk: Desk, url: str, chromium: Browser) -> None:

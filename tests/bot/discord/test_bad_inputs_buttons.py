@@ -68,7 +68,7 @@ async def test_bad_input_38_a_window_that_discord_does_not_wait_for_costs_no_opi
     before = len(desk.discord.calls)
     await desk.discord.press(ANN, answer, f"fd:feedback_bad:{turn_id}")
     await desk.discord.until(lambda: len(desk.discord.of("respond")) == 2)  # the window, and an apology; both come too late
-    desk.discord.first_seconds = 3.0
+    desk.discord.first_seconds = 30.0
     await desk.discord.press(BOB, answer, f"fd:feedback_good:{turn_id}")
     await desk.told()
     opinions = {one.actor_id: one.helpful for one in await SqlFeedbackLog(desk.graph.database).of(turn_id)}

@@ -41,7 +41,7 @@ class Office:
     parts: SlackParts
     writer: Writer
     shelf: Shelf
-    patience: float = 20.0  # seconds; a real model on two cores needs more
+    patience: float = 60.0  # seconds; a real model on two busy cores needs most of it
 
     async def answered(self, count: int = 1) -> None:
         """Wait until so many messages of the bot stand in channels."""

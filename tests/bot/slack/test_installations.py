@@ -75,7 +75,7 @@ async def test_an_uninstallation_stops_one_workspace_and_not_the_other(database:
             await Visit(desk).install(team)
         slack.team_id = OTHER
         await slack.uninstall()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await vault.names(PREFIX) != (PREFIX + HOME,):  # noqa: ASYNC110  # the database rings no bell
                 await asyncio.sleep(0.02)
         await ask(slack, OTHER, "how long does a refund take?")

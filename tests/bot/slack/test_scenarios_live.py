@@ -174,7 +174,7 @@ async def test_a_preview_that_became_the_answer_before_its_own_call_returned_sta
 
 async def leave(previews: SqlPreviews, address: Address) -> None:
     """Begin to take a preview away when it is known where it is, and die over it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (kept := await previews.of(address)) is None or kept.reference is None:  # noqa: ASYNC110  # the database rings no bell
             await asyncio.sleep(0.01)
     assert await previews.leave(address)

@@ -20,7 +20,7 @@ from core.storage.outbox import SqlOutbox
 
 HERE = Address("chat", "w", "c", "t1")
 ELSEWHERE = replace(HERE, thread_id="t2")
-PATIENCE_SECONDS = 20.0  # far more than anything here takes: only a failing test waits as long
+PATIENCE_SECONDS = 60.0  # far more than anything here takes: only a failing test waits as long
 
 
 def reply(said: str) -> Reply:

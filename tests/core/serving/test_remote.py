@@ -284,7 +284,7 @@ async def test_closing_closes_every_connection() -> None:
 
 
 async def _none(server: ModelServer) -> bool:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while server._server.server_state.connections:  # noqa: ASYNC110  # uvicorn rings no bell
             await asyncio.sleep(0.01)
     return True

@@ -32,7 +32,7 @@ async def ask_and_hold(generator: RemoteGenerator, stack: AsyncExitStack) -> Non
 
 async def looked(generator: RemoteGenerator) -> None:
     """Wait until nobody is being asked for its health."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await asyncio.gather(*generator._pool._looks)
 
 

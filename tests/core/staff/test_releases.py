@@ -56,7 +56,7 @@ async def releases(press: Press) -> AsyncIterator[Releases]:
 
 
 async def ended(releases: Releases) -> Stage:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while releases.stage.is_running:  # noqa: ASYNC110  # pages look again and again too
             await asyncio.sleep(0.01)
     return releases.stage
