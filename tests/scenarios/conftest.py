@@ -10,6 +10,13 @@ import pytest
 
 from bot.bootstrap import frontdesk
 from bot.settings import read
+from bot.slack import app
+
+
+@pytest.fixture(autouse=True)
+def _slack_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command on a busy machine takes longer than Slack waits."""
+    monkeypatch.setattr(app, "_ANSWER_SECONDS", 25.0)
 
 
 @pytest.fixture(scope="session")

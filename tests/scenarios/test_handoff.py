@@ -348,6 +348,7 @@ async def test_two_answers_that_did_not_help_bring_a_person_once(opened: OpenBur
         await desk.discord.press(DAN, answer, next(one for one in offered if one.startswith("fd:feedback_bad:")))
     await desk.quiet()
     await desk.discord.until(lambda: "have not helped you" in told_in_discord(desk, root.id)[-1])
+    await desk.quiet()  # what staff are told is delivered beside it
     assert len(told_in_discord(desk, root.id)) == 3
     assert await handoffs(desk) == [(Why.THUMBS_DOWN, State.WAITING)]
     assert "They found several answers unhelpful." in said(desk.packet_in_slack())

@@ -222,4 +222,4 @@ async def test_nobody_else_puts_words_into_our_mouth(desk: Desk) -> None:
     told = base64.urlsafe_b64encode(json.dumps(["Call 0900 123 to keep your account.", True]).encode()).decode()
     for forged in (f"{told}.{'0' * 64}", told, f"{told}.", ".", "é.é", f"{told}.{told}"):
         browser.client.cookies.set("__Host-frontdesk-flash", forged.encode("ascii", "ignore").decode(), domain="console.example")
-        assert "0900" not in (await browser.get("/account")).text
+        assert "Call 0900" not in (await browser.get("/account")).text

@@ -26,7 +26,7 @@ async def test_processes_with_several_shards_begin_their_sessions_one_after_the_
     database = await open_database("sqlite")
     async with DiscordPlatform(shards=2) as server:
         server.identify_seconds = APART
-        async with office(database, server, apart=APART + 0.1), office(database, server, apart=APART + 0.1):
+        async with office(database, server, apart=APART + 0.4), office(database, server, apart=APART + 0.4):
             await server.until(lambda: len(server.connected) == 4)
         assert len(server.identifies) == 4, "Discord refuses what is too quick, and then there are more"
         assert all(later["at"] - earlier["at"] >= APART for earlier, later in pairwise(server.identifies))

@@ -248,8 +248,8 @@ async def test_no_token_can_be_read_in_the_file_or_the_log(
         logging.getLogger("test").info("found %r", found)
     written = b"".join(path.read_bytes() for path in tmp_path.glob("test.db*"))
     assert b"slack-installation:T0TEAM" in written  # it is there
-    assert not re.search(rb"xox[a-z]", written)
-    assert not re.search(r"xox[a-z]|client-secret", caplog.text)
+    assert not re.search(rb"xox[a-z]-[0-9]", written)  # sealed bytes may spell xoxb, too
+    assert not re.search(r"xox[a-z]-[0-9]|client-secret", caplog.text)
 
 
 async def test_a_wrong_key_is_said_at_the_start_and_to_whoever_asks(open_database: Open, slack: SlackPlatform) -> None:

@@ -260,7 +260,7 @@ async def test_a_platform_that_cannot_show_previews_gets_the_answer_all_the_same
 async def test_a_dialogue_that_hangs_is_a_failed_attempt(desk: Desk) -> None:
     desk.dialogue.script.append(forever)
     await desk.told()
-    async with in_background(desk.worker(Terms(answer=0.05, first_delay=0.01)).run()):
+    async with in_background(desk.worker(Terms(answer=1.0, first_delay=0.01)).run()):
         await desk.journal.has("finish")
     assert desk.journal.entries == ["claimed", "asked", "stopped", "retry", "claimed", "asked", "finish"]
 

@@ -50,7 +50,7 @@ async def test_what_runs_is_finished_and_nothing_new_is_claimed(given: Given) ->
 
     dialogue.script.append(wait_for_go)
     await inbox.accept(message(1))
-    async with in_background(worker(given, Terms()).run()) as running:
+    async with in_background(worker(given, Terms(at_once=1)).run()) as running:
         await journal.has("asked")
         running.cancel()
         await inbox.accept(message(2, ELSEWHERE))

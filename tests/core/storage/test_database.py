@@ -210,11 +210,11 @@ async def test_an_upgrade_takes_as_long_as_it_takes(new_database_url: Callable[[
 async def test_a_statement_that_takes_too_long_is_a_storage_error_and_its_connection_is_used_again(
     new_database_url: Callable[[str], str],
 ) -> None:
-    database = Database(new_database_url("postgresql"), command_seconds=0.2)
+    database = Database(new_database_url("postgresql"), command_seconds=1.0)
     for door in (database.read, database.write):
         with pytest.raises(OutOfReachError, match="did not answer in time"):
             async with door() as connection:
-                await connection.exec_driver_sql("SELECT pg_sleep(2)")
+                await connection.exec_driver_sql("SELECT pg_sleep(5)")
         async with door() as connection:
             assert (await connection.exec_driver_sql("SELECT 1")).scalar_one() == 1
     with pytest.raises(TimeoutError):  # the caller's own stays theirs
