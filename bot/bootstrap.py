@@ -249,11 +249,12 @@ class Frontdesk:
 
     async def publish(self, knowledge: str, actor: str, progress: ingest.Progress) -> snapshot.Manifest:
         """Publish a knowledge base with the promoted embedder, or the configured one where none was."""
+        move = await self.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION)
         folder, embedder = self.settings.snapshots / knowledge, await self._publishing_embedder()
         manifest = await ingest.publish(self.knowledge_store, folder, knowledge, embedder, actor, progress)
-        if (await self._publishing_embedder()).version == manifest.embedder:
-            return manifest
-        return await self.publish(knowledge, actor, progress)  # another embedder came to serve meanwhile, so it has to index this too
+        if await self.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION) != move:  # another one serves by now: it has to index this too
+            return await self.publish(knowledge, actor, progress)
+        return manifest
 
     async def _publishing_embedder(self) -> Embedder:
         promoted = await self.model_registry.current(Kind.EMBEDDER, Alias.CHAMPION)

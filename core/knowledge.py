@@ -70,10 +70,6 @@ class KnowledgeStore(Protocol):
         """Return the version being served."""
         ...
 
-    async def served_since(self, knowledge: str) -> datetime | None:
-        """Return when the version being served began to be, None when there is none."""
-        ...
-
     async def releases(self, knowledge: str) -> tuple[Release, ...]:
         """Return every published snapshot, newest first."""
         ...

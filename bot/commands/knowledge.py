@@ -92,10 +92,10 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json([{"knowledge": name, **_release_document(release)} for name, release in releases])
         return
-    table = Table("knowledge", "version", "passages", "published", "serving")
+    table = Table("knowledge", "version", "passages", "published", "serving", "embedder")
     for name, release in releases:
         published = release.published_at.strftime("%Y-%m-%d %H:%M")
-        table.add_row(name, release.version, str(release.passages), published, "yes" if release.active else "")
+        table.add_row(name, release.version, str(release.passages), published, "yes" if release.active else "", release.embedder)
     out.print(table)
 
 

@@ -80,13 +80,6 @@ class SqlKnowledgeStore:
         async with self._database.read() as connection:
             return await _active(connection, knowledge)
 
-    async def served_since(self, knowledge: str) -> datetime | None:
-        """See `KnowledgeStore.served_since`."""
-        query = select(activations.c.activated_at).where(activations.c.knowledge == knowledge)
-        async with self._database.read() as connection:
-            since: datetime | None = (await connection.execute(query.order_by(activations.c.activation_id.desc()).limit(1))).scalar()
-        return since
-
     async def releases(self, knowledge: str) -> tuple[Release, ...]:
         """See `KnowledgeStore.releases`."""
         query = select(releases).where(releases.c.knowledge == knowledge).order_by(releases.c.published_at.desc())

@@ -56,7 +56,6 @@ class MemoryKnowledgeStore:
         self._passages: defaultdict[str, dict[str, tuple[str, Passage]]] = defaultdict(dict)
         self._releases: defaultdict[str, dict[str, Release]] = defaultdict(dict)
         self._activations: defaultdict[str, list[str]] = defaultdict(list)
-        self._activated_at: dict[str, datetime] = {}
 
     async def replace_source(
         self, knowledge: str, source: str, passages: Iterable[Passage], *, keep_missing: Callable[[], bool]
@@ -94,22 +93,16 @@ class MemoryKnowledgeStore:
         """See `KnowledgeStore.add_release`."""
         self._releases[knowledge].setdefault(version, Release(version, passages, embedder, utc_now(), active=False))
         self._activations[knowledge].append(version)
-        self._activated_at[knowledge] = utc_now()
 
     async def activate(self, knowledge: str, version: str, actor: str) -> None:
         """See `KnowledgeStore.activate`."""
         if version not in self._releases[knowledge]:
             raise KnowledgeError(f"{version!r} is no published version of {knowledge!r}. See: frontdesk knowledge list")
         self._activations[knowledge].append(version)
-        self._activated_at[knowledge] = utc_now()
 
     async def active(self, knowledge: str) -> str | None:
         """See `KnowledgeStore.active`."""
         return self._activations[knowledge][-1] if self._activations[knowledge] else None
-
-    async def served_since(self, knowledge: str) -> datetime | None:
-        """See `KnowledgeStore.served_since`."""
-        return self._activated_at.get(knowledge)
 
     async def releases(self, knowledge: str) -> tuple[Release, ...]:
         """See `KnowledgeStore.releases`."""

@@ -265,14 +265,3 @@ async def test_an_id_of_no_passage_finds_none(store: KnowledgeStore, forged: str
     assert await store.entry("kb", forged) is None
     assert not await store.remove("kb", forged, "version")
     assert await store.entry("other", passage(1).passage_id) is None
-
-
-async def test_since_when_a_version_is_served_is_told_again_after_a_rollback(store: KnowledgeStore) -> None:
-    assert await store.served_since("kb") is None
-    await publish(store, "v1", "v2")
-    since = await store.served_since("kb")
-    await store.activate("kb", "v1", "ann")
-    again = await store.served_since("kb")
-    assert since is not None and again is not None
-    assert since <= again
-    assert await store.served_since("other") is None
